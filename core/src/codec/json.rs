@@ -1,0 +1,634 @@
+//! A strict RFC 8259 reader: bounded, without recursion, into node slots that the caller gives.
+//!
+//! It refuses what lenient readers let pass: duplicate member names (compared after unescaping),
+//! lone surrogates, invalid UTF-8, a BOM, numbers that overflow a double, and whatever exceeds its
+//! [`Limits`]. The members of an object are kept sorted by UTF-16 code units, the order of RFC 8785,
+//! so that [`super::jcs`] writes the canonical form by walking the list, and a duplicate is met on the way in.
+
+use core::cmp::Ordering;
+
+use super::json_text::{Text, compare_utf16};
+use crate::Error;
+
+/// Bounds of a document. Lengths are bytes; those of names and strings count after unescaping.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Levels of nesting; the root container is level 1.
+    pub depth: usize,
+    /// Members of an object.
+    pub members: usize,
+    /// Elements of an array.
+    pub elements: usize,
+    /// Values in all, containers and the root included, names not.
+    pub nodes: usize,
+    /// Bytes of a member name.
+    pub name: usize,
+    /// Bytes of a string.
+    pub string: usize,
+    /// Characters of a number.
+    pub number: usize,
+    /// Whether a container below `depth` is passed over as [`Kind::Opaque`], to be read on its own, instead of refused.
+    pub opaque: bool,
+}
+
+impl Limits {
+    /// The payload of a request, a manifest, the claims of a token (threats.md 4.2).
+    pub const PAYLOAD: Self =
+        Self { depth: 4, members: 32, elements: 16, nodes: 64, name: 64, string: 2_048, number: 64, opaque: false };
+    /// The same for a chip: half the members, values and string bytes.
+    pub const EMBEDDED: Self = Self { members: 16, nodes: 32, string: 1_024, ..Self::PAYLOAD };
+    /// A token's header (threats.md 4.4).
+    pub const JWT_HEADER: Self = Self { depth: 2, members: 16, ..Self::PAYLOAD };
+    /// One entry of a JWK Set, with certificate chains (threats.md 4.5). Its depth within the set is 3.
+    pub const JWK: Self = Self { depth: 4, string: 16_384, ..Self::PAYLOAD };
+    /// A JWK Set without its entries (threats.md 4.5).
+    pub const JWKS: Self = Self { depth: 2, elements: 32, nodes: 80, opaque: true, ..Self::JWK };
+    /// Any public document: depth 64, everything else as large as the caller's slots.
+    pub const WIDE: Self = Self {
+        depth: 64,
+        members: usize::MAX,
+        elements: usize::MAX,
+        nodes: usize::MAX,
+        name: usize::MAX,
+        string: usize::MAX,
+        number: usize::MAX,
+        opaque: false,
+    };
+}
+
+/// What a value is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// `null`
+    #[default]
+    Null,
+    /// `true`
+    True,
+    /// `false`
+    False,
+    /// A number, kept as its text.
+    Number,
+    /// A string.
+    String,
+    /// An array.
+    Array,
+    /// An object.
+    Object,
+    /// A container that was passed over: see [`Limits::opaque`]. Only its brackets were counted.
+    Opaque,
+}
+
+/// One slot: a value, its name if it is a member, and its place in the tree.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Node {
+    pub(super) kind: Kind,
+    name_escaped: bool,
+    escaped: bool,
+    /// Where the name lies, without its quotes.
+    name: Span,
+    /// Where the value lies; a string without its quotes.
+    value: Span,
+    pub(super) parent: Link,
+    pub(super) next: Link,
+    pub(super) first: Link,
+    /// The last element while an array is open.
+    last: Link,
+    count: u16,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+/// The number of a node plus one; zero is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Link(u16);
+
+impl Link {
+    const NONE: Self = Self(0);
+
+    fn to(index: usize) -> Result<Self, Error> {
+        index.checked_add(1).and_then(|n| u16::try_from(n).ok()).map(Self).ok_or(Error::JsonTooManyMembers)
+    }
+
+    fn index(self) -> Option<usize> {
+        self.0.checked_sub(1).map(usize::from)
+    }
+}
+
+/// A parsed document: its text and its filled slots.
+#[derive(Clone, Copy, Debug)]
+pub struct Document<'t, 'n> {
+    text: &'t str,
+    nodes: &'n [Node],
+}
+
+impl<'t, 'n> Document<'t, 'n> {
+    /// Reads `text` into `nodes`. Any value may stand at the top.
+    ///
+    /// # Errors
+    /// `JSON_*`: the first rule that the text breaks. More values than `nodes` has slots is
+    /// `JSON_TOO_MANY_MEMBERS` as well.
+    pub fn parse(text: &'t [u8], limits: &Limits, nodes: &'n mut [Node]) -> Result<Self, Error> {
+        let text = utf8(text)?;
+        let used = Reader { text, rest: text.as_bytes(), limits, nodes, used: 0, open: Link::NONE, depth: 0 }.document()?;
+        Ok(Self { text, nodes: nodes.get(..used).unwrap_or_default() })
+    }
+
+    /// The document of nodes that were filled before.
+    pub(crate) fn reopen(text: &'t str, nodes: &'n [Node]) -> Self {
+        Self { text, nodes }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn text(&self) -> &'t str {
+        self.text
+    }
+
+    /// The value at the top.
+    #[must_use]
+    pub fn root(&self) -> Value<'t, 'n> {
+        self.value(Link(1)).unwrap_or(Value { document: *self, node: &NULL })
+    }
+
+    pub(super) fn value(&self, link: Link) -> Option<Value<'t, 'n>> {
+        link.index().and_then(|i| self.nodes.get(i)).map(|node| Value { document: *self, node })
+    }
+
+    fn slice(&self, span: Span) -> &'t str {
+        usize::try_from(span.start)
+            .ok()
+            .zip(usize::try_from(span.end).ok())
+            .and_then(|(start, end)| self.text.get(start..end))
+            .unwrap_or_default()
+    }
+}
+
+static NULL: Node = Node {
+    kind: Kind::Null,
+    name_escaped: false,
+    escaped: false,
+    name: Span { start: 0, end: 0 },
+    value: Span { start: 0, end: 0 },
+    parent: Link::NONE,
+    next: Link::NONE,
+    first: Link::NONE,
+    last: Link::NONE,
+    count: 0,
+};
+
+fn utf8(text: &[u8]) -> Result<&str, Error> {
+    let text = core::str::from_utf8(text).map_err(|_| Error::JsonUtf8)?;
+    if text.starts_with('\u{FEFF}') { Err(Error::JsonUtf8) } else { Ok(text) }
+}
+
+/// One value of a document.
+#[derive(Clone, Copy, Debug)]
+pub struct Value<'t, 'n> {
+    document: Document<'t, 'n>,
+    pub(super) node: &'n Node,
+}
+
+impl<'t, 'n> Value<'t, 'n> {
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.node.kind
+    }
+
+    /// Its bytes as received; a string without its quotes, escapes not resolved.
+    #[must_use]
+    pub fn raw(&self) -> &'t str {
+        self.document.slice(self.node.value)
+    }
+
+    /// Its name, if it is a member of an object.
+    #[must_use]
+    pub fn name(&self) -> Text<'t> {
+        Text::new(self.document.slice(self.node.name), self.node.name_escaped)
+    }
+
+    /// The string, if it is one.
+    #[must_use]
+    pub fn as_text(&self) -> Option<Text<'t>> {
+        (self.node.kind == Kind::String).then(|| Text::new(self.raw(), self.node.escaped))
+    }
+
+    /// The text of the number, if it is one.
+    #[must_use]
+    pub fn as_number(&self) -> Option<&'t str> {
+        (self.node.kind == Kind::Number).then(|| self.raw())
+    }
+
+    /// The boolean, if it is one.
+    #[must_use]
+    pub fn as_bool(&self) -> Option<bool> {
+        match self.node.kind {
+            Kind::True => Some(true),
+            Kind::False => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The member of this name; none if it is not an object.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Self> {
+        if self.node.kind != Kind::Object {
+            return None;
+        }
+        self.children().find(|child| child.name() == *name)
+    }
+
+    /// Members in the order of RFC 8785, or elements in their own.
+    pub fn children(&self) -> Children<'t, 'n> {
+        Children { document: self.document, next: self.node.first }
+    }
+
+    /// Members in the order in which they were written.
+    pub fn as_written(&self) -> impl Iterator<Item = Self> + use<'t, 'n> {
+        let parent = self.document.link_of(self.node);
+        let document = self.document;
+        let nodes = document.nodes.iter().filter(move |node| node.parent == parent && parent != Link::NONE);
+        nodes.map(move |node| Value { document, node })
+    }
+
+    /// How many members or elements it has.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        usize::from(self.node.count)
+    }
+
+    pub(super) fn first(&self) -> Option<Self> {
+        self.document.value(self.node.first)
+    }
+
+    pub(super) fn next(&self) -> Option<Self> {
+        self.document.value(self.node.next)
+    }
+
+    pub(super) fn parent(&self) -> Option<Self> {
+        self.document.value(self.node.parent)
+    }
+
+    /// Whether both are the same place of the same document.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        core::ptr::eq(self.node, other.node)
+    }
+}
+
+impl Document<'_, '_> {
+    /// Children carry a link to their parent; the first child's is the parent's own.
+    fn link_of(&self, node: &Node) -> Link {
+        self.value(node.first).map_or(Link::NONE, |child| child.node.parent)
+    }
+}
+
+/// Walks the members or elements of one value.
+#[derive(Clone, Debug)]
+pub struct Children<'t, 'n> {
+    document: Document<'t, 'n>,
+    next: Link,
+}
+
+impl<'t, 'n> Iterator for Children<'t, 'n> {
+    type Item = Value<'t, 'n>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let value = self.document.value(self.next)?;
+        self.next = value.node.next;
+        Some(value)
+    }
+}
+
+/// The state of one parse: what is left of the text, and which container is open.
+struct Reader<'t, 'l, 'n> {
+    text: &'t str,
+    rest: &'t [u8],
+    limits: &'l Limits,
+    nodes: &'n mut [Node],
+    used: usize,
+    open: Link,
+    depth: usize,
+}
+
+impl<'t> Reader<'t, '_, '_> {
+    /// A value, then nothing but white space. Returns how many slots were used.
+    fn document(mut self) -> Result<usize, Error> {
+        self.space();
+        self.begin_value(Name::default())?;
+        while let Some(open) = self.open.index() {
+            self.space();
+            match self.nodes.get(open).map(|n| (n.kind, n.count)) {
+                Some((Kind::Array, count)) => self.element(count)?,
+                Some((_, count)) => self.member(count)?,
+                None => return Err(Error::JsonTooManyMembers),
+            }
+        }
+        self.space();
+        if self.rest.is_empty() { Ok(self.used) } else { Err(Error::JsonSyntax) }
+    }
+
+    /// `]`, or the next element with its comma.
+    fn element(&mut self, count: u16) -> Result<(), Error> {
+        if self.take(b']') {
+            return self.close();
+        }
+        self.comma(count)?;
+        self.begin_value(Name::default())
+    }
+
+    /// `}`, or the next member with its comma.
+    fn member(&mut self, count: u16) -> Result<(), Error> {
+        if self.take(b'}') {
+            return self.close();
+        }
+        self.comma(count)?;
+        if usize::from(count) >= self.limits.members {
+            return Err(Error::JsonTooManyMembers);
+        }
+        let (span, escaped) = self.string(self.limits.name, Error::JsonKeyTooLong)?;
+        self.space();
+        self.expect(b':')?;
+        self.space();
+        self.begin_value(Name { span, escaped })
+    }
+
+    /// The comma before every child but the first.
+    fn comma(&mut self, count: u16) -> Result<(), Error> {
+        if count > 0 {
+            self.expect(b',')?;
+            self.space();
+        }
+        Ok(())
+    }
+
+    /// A whole scalar, or the opening bracket of a container, which becomes the open one.
+    fn begin_value(&mut self, name: Name) -> Result<(), Error> {
+        let first = *self.rest.first().ok_or(Error::JsonSyntax)?;
+        let link = self.push(name)?;
+        match first {
+            b'{' => self.open(link, Kind::Object),
+            b'[' => self.open(link, Kind::Array),
+            b'"' => {
+                let (value, escaped) = self.string(self.limits.string, Error::JsonStringTooLong)?;
+                self.fill(link, |node| (node.kind, node.value, node.escaped) = (Kind::String, value, escaped))
+            }
+            b'-' | b'0'..=b'9' => {
+                let value = self.number()?;
+                self.fill(link, |node| (node.kind, node.value) = (Kind::Number, value))
+            }
+            b't' => self.literal(link, b"true", Kind::True),
+            b'f' => self.literal(link, b"false", Kind::False),
+            b'n' => self.literal(link, b"null", Kind::Null),
+            _ => Err(Error::JsonSyntax),
+        }
+    }
+
+    /// Takes the next slot and hangs it into the open container.
+    fn push(&mut self, name: Name) -> Result<Link, Error> {
+        if self.used >= self.limits.nodes {
+            return Err(Error::JsonTooManyMembers);
+        }
+        let link = Link::to(self.used)?;
+        let node = self.nodes.get_mut(self.used).ok_or(Error::JsonTooManyMembers)?;
+        *node = Node { name: name.span, name_escaped: name.escaped, parent: self.open, ..Node::default() };
+        self.used = self.used.saturating_add(1);
+        match self.node(self.open).map(|n| n.kind) {
+            Some(Kind::Object) => self.insert_member(link)?,
+            Some(_) => self.append_element(link)?,
+            None => {}
+        }
+        Ok(link)
+    }
+
+    /// Into the sorted list of the open object; an equal name met on the way is a duplicate.
+    fn insert_member(&mut self, link: Link) -> Result<(), Error> {
+        let (mut before, mut after) = (Link::NONE, self.node(self.open).map_or(Link::NONE, |n| n.first));
+        while let Some(other) = self.node(after) {
+            match self.compare(link, after) {
+                Ordering::Greater => (before, after) = (after, other.next),
+                Ordering::Less => break,
+                Ordering::Equal => return Err(Error::JsonDuplicateKey),
+            }
+        }
+        self.fill(link, |node| node.next = after)?;
+        match before {
+            Link::NONE => self.fill(self.open, |node| node.first = link)?,
+            _ => self.fill(before, |node| node.next = link)?,
+        }
+        self.count()
+    }
+
+    fn append_element(&mut self, link: Link) -> Result<(), Error> {
+        let Some(array) = self.node(self.open).copied() else { return Err(Error::JsonSyntax) };
+        if usize::from(array.count) >= self.limits.elements {
+            return Err(Error::JsonTooManyMembers);
+        }
+        match array.last {
+            Link::NONE => self.fill(self.open, |node| node.first = link)?,
+            _ => self.fill(array.last, |node| node.next = link)?,
+        }
+        self.fill(self.open, |node| node.last = link)?;
+        self.count()
+    }
+
+    fn count(&mut self) -> Result<(), Error> {
+        let count = self.node(self.open).and_then(|n| n.count.checked_add(1)).ok_or(Error::JsonTooManyMembers)?;
+        self.fill(self.open, |node| node.count = count)
+    }
+
+    fn compare(&self, a: Link, b: Link) -> Ordering {
+        let document = Document { text: self.text, nodes: self.nodes };
+        match (document.value(a), document.value(b)) {
+            (Some(a), Some(b)) => compare_utf16(a.name(), b.name()),
+            _ => Ordering::Equal,
+        }
+    }
+
+    fn open(&mut self, link: Link, kind: Kind) -> Result<(), Error> {
+        if self.depth >= self.limits.depth {
+            return if self.limits.opaque { self.pass_over(link) } else { Err(Error::JsonDepth) };
+        }
+        self.depth = self.depth.saturating_add(1);
+        let start = self.position()?;
+        self.fill(link, |node| (node.kind, node.value.start) = (kind, start))?;
+        self.skip(1);
+        self.open = link;
+        Ok(())
+    }
+
+    /// To the bracket that closes the one at hand. Strings are read as strings; the rest is left to another parse.
+    fn pass_over(&mut self, link: Link) -> Result<(), Error> {
+        let start = self.position()?;
+        let mut brackets = 0_usize;
+        loop {
+            match self.rest.first().ok_or(Error::JsonSyntax)? {
+                b'"' => {
+                    self.string(usize::MAX, Error::JsonStringTooLong)?;
+                    continue;
+                }
+                b'{' | b'[' => brackets = brackets.saturating_add(1),
+                b'}' | b']' => brackets = brackets.saturating_sub(1),
+                _ => {}
+            }
+            self.skip(1);
+            if brackets == 0 {
+                break;
+            }
+        }
+        let end = self.position()?;
+        self.fill(link, |node| (node.kind, node.value) = (Kind::Opaque, Span { start, end }))
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
+        self.depth = self.depth.saturating_sub(1);
+        let end = self.position()?;
+        let closed = self.open;
+        self.open = self.node(closed).map_or(Link::NONE, |n| n.parent);
+        self.fill(closed, |node| node.value.end = end)
+    }
+
+    fn literal(&mut self, link: Link, word: &[u8], kind: Kind) -> Result<(), Error> {
+        let start = self.position()?;
+        self.rest = self.rest.strip_prefix(word).ok_or(Error::JsonSyntax)?;
+        let end = self.position()?;
+        self.fill(link, |node| (node.kind, node.value) = (kind, Span { start, end }))
+    }
+
+    /// A string from its opening to its closing quote: where it lies, and whether it holds escapes.
+    fn string(&mut self, limit: usize, too_long: Error) -> Result<(Span, bool), Error> {
+        self.expect(b'"')?;
+        let start = self.position()?;
+        let (mut len, mut escaped) = (0_usize, false);
+        loop {
+            let run = self.rest.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20).ok_or(Error::JsonSyntax)?;
+            self.skip(run);
+            len = len.saturating_add(run);
+            if self.rest.first() == Some(&b'\\') {
+                escaped = true;
+                len = len.saturating_add(self.escape()?);
+            }
+            if len > limit {
+                return Err(too_long);
+            }
+            match self.rest.first() {
+                Some(b'"') => break,
+                Some(0..0x20) => return Err(Error::JsonSyntax),
+                _ => {}
+            }
+        }
+        let end = self.position()?;
+        self.skip(1);
+        Ok((Span { start, end }, escaped))
+    }
+
+    /// One escape; returns how many bytes of UTF-8 it stands for.
+    fn escape(&mut self) -> Result<usize, Error> {
+        match self.rest.get(1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                self.skip(2);
+                Ok(1)
+            }
+            Some(b'u') => self.unicode_escape(),
+            _ => Err(Error::JsonSyntax),
+        }
+    }
+
+    /// `\uXXXX`, or two of them that make a surrogate pair.
+    fn unicode_escape(&mut self) -> Result<usize, Error> {
+        let unit = self.hex_escape()?;
+        match unit {
+            0xDC00..=0xDFFF => Err(Error::JsonLoneSurrogate),
+            0xD800..=0xDBFF => match self.rest.starts_with(b"\\u").then(|| self.hex_escape()) {
+                Some(Ok(0xDC00..=0xDFFF)) => Ok(4),
+                Some(Err(error)) => Err(error),
+                _ => Err(Error::JsonLoneSurrogate),
+            },
+            0..0x80 => Ok(1),
+            0x80..0x800 => Ok(2),
+            _ => Ok(3),
+        }
+    }
+
+    fn hex_escape(&mut self) -> Result<u16, Error> {
+        let digits = self.rest.get(2..6).ok_or(Error::JsonSyntax)?;
+        let unit = digits.iter().try_fold(0_u16, |unit, &digit| {
+            let value = char::from(digit).to_digit(16).and_then(|d| u16::try_from(d).ok())?;
+            Some(unit.wrapping_shl(4) | value)
+        });
+        self.skip(6);
+        unit.ok_or(Error::JsonSyntax)
+    }
+
+    /// RFC 8259 section 6: `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`
+    fn number(&mut self) -> Result<Span, Error> {
+        let start = self.position()?;
+        let before = self.rest;
+        self.take(b'-');
+        if !self.take(b'0') {
+            self.digits()?;
+        }
+        if self.take(b'.') {
+            self.digits()?;
+        }
+        if self.take(b'e') || self.take(b'E') {
+            let _ = self.take(b'+') || self.take(b'-');
+            self.digits()?;
+        }
+        let text = before.get(..before.len().saturating_sub(self.rest.len())).unwrap_or_default();
+        if text.len() > self.limits.number || !super::number::is_finite(text) {
+            return Err(Error::JsonNumberRange);
+        }
+        Ok(Span { start, end: self.position()? })
+    }
+
+    fn digits(&mut self) -> Result<(), Error> {
+        let run = self.rest.iter().take_while(|b| b.is_ascii_digit()).count();
+        self.skip(run);
+        if run > 0 { Ok(()) } else { Err(Error::JsonSyntax) }
+    }
+
+    fn space(&mut self) {
+        let run = self.rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r')).count();
+        self.skip(run);
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let found = self.rest.first() == Some(&byte);
+        if found {
+            self.skip(1);
+        }
+        found
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Error> {
+        if self.take(byte) { Ok(()) } else { Err(Error::JsonSyntax) }
+    }
+
+    fn skip(&mut self, count: usize) {
+        self.rest = self.rest.get(count..).unwrap_or_default();
+    }
+
+    fn position(&self) -> Result<u32, Error> {
+        u32::try_from(self.text.len().saturating_sub(self.rest.len())).map_err(|_| Error::JsonSyntax)
+    }
+
+    fn node(&self, link: Link) -> Option<&Node> {
+        link.index().and_then(|i| self.nodes.get(i))
+    }
+
+    fn fill(&mut self, link: Link, set: impl FnOnce(&mut Node)) -> Result<(), Error> {
+        let node = link.index().and_then(|i| self.nodes.get_mut(i)).ok_or(Error::JsonTooManyMembers)?;
+        set(node);
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Name {
+    span: Span,
+    escaped: bool,
+}

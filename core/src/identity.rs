@@ -1,0 +1,104 @@
+//! Whose request it is: the key's owner by the manifest, and the signature (threats.md ORD-8 to ORD-10).
+
+use crate::agent::canonical_digest;
+use crate::claims::Payload;
+use crate::codec::writer::Writer;
+use crate::key::PublicKey;
+use crate::key_cache::{Agent, KeyId, Keys, Known};
+use crate::need::Need;
+use crate::policy::Policy;
+use crate::publisher::Signed;
+use crate::time::UnixMillis;
+use crate::visitor::Visitor;
+use crate::{Error, spec};
+
+/// Who signed, as far as it is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity<'r> {
+    pub(crate) visitor: Visitor,
+    /// The manifest is due to be fetched anew, behind the visitor's back.
+    pub(crate) refresh: Option<Need<'r>>,
+    /// The key to prepare if the agent turns out to be busy.
+    pub(crate) prepare: Option<KeyId>,
+}
+
+/// An identity, or the manifest that it takes.
+pub(crate) enum Step<'r> {
+    Need(Need<'r>),
+    Known(Identity<'r>),
+}
+
+/// What the cache says about agent and key, before any arithmetic.
+enum Standing<'m> {
+    /// The manifest publishes the key.
+    Bound { agent: Agent<'m>, id: KeyId },
+    /// Only the manifest can tell, and it may be fetched: but not before the signature is known to be good.
+    Ask,
+    /// It is not, or was a moment ago not, the agent's key.
+    Unbound(Error),
+}
+
+/// Checks key and signature: one signature check at most, none where the cache already refuses.
+pub(crate) fn check<'r>(
+    signed: &'r Signed<'_>,
+    payload: &Payload<'_>,
+    key: &PublicKey,
+    policy: &Policy<'_>,
+    keys: &Keys<'_>,
+    now: UnixMillis,
+) -> Result<Step<'r>, Error> {
+    let now_s = u64::try_from(now.s()).map_err(|_| Error::ClockUnknown)?;
+    let standing = standing(keys, payload.claims.agent_id, key, now_s);
+    if let Standing::Unbound(error) = standing {
+        // A revoked key is nobody's, not even a stranger's.
+        if policy.requires_identity() || error == Error::KeyRevoked {
+            return Err(error);
+        }
+    }
+    let table = match &standing {
+        Standing::Bound { agent, id } => agent.table(*id),
+        _ => None,
+    };
+    keys.verify(key, table, &canonical_digest(&signed.document())?, &signed.signature)?;
+
+    let need = || Need::manifest(signed.manifest_url).ok_or(Error::AgentIdInvalid);
+    match standing {
+        Standing::Ask => need().map(Step::Need),
+        Standing::Unbound(_) => {
+            Ok(Step::Known(Identity { visitor: Visitor::UnidentifiedBot, refresh: None, prepare: None }))
+        }
+        Standing::Bound { agent, id } => {
+            let refresh = if agent.lives().wants_refresh(now_s) { Some(need()?) } else { None };
+            let prepare = keys.wants_table(table, now_s).then_some(id);
+            Ok(Step::Known(Identity { visitor: Visitor::VerifiedAgent, refresh, prepare }))
+        }
+    }
+}
+
+fn standing<'m>(keys: &Keys<'m>, agent_id: &str, key: &PublicKey, now_s: u64) -> Standing<'m> {
+    let agent = match keys.agent(agent_id, now_s) {
+        Known::Nothing => return Standing::Ask,
+        Known::Refused(error) => return Standing::Unbound(error),
+        Known::Agent(agent) => agent,
+    };
+    let error = match agent.find(key) {
+        Some(found) => match found.key.check(now_s) {
+            Ok(()) => return Standing::Bound { agent, id: found.id },
+            Err(Error::KeyRevoked) => return Standing::Unbound(Error::KeyRevoked),
+            Err(error) => error,
+        },
+        // The last refresh failed: it is not known whether the key is the agent's.
+        None => agent.lives().failure().unwrap_or(Error::KeyMismatch),
+    };
+    // Perhaps the agent has changed its keys: the manifest decides, once per 30 s.
+    if agent.lives().may_refresh(now_s) { Standing::Ask } else { Standing::Unbound(error) }
+}
+
+/// Where an agent's manifest is: https, and plain http for a localhost name of development.
+pub(crate) fn write_manifest_url<'o>(agent_id: &str, development: bool, out: &'o mut [u8]) -> Result<&'o str, Error> {
+    let mut writer = Writer::new(out);
+    writer.text(if development { "http://" } else { "https://" });
+    writer.text(agent_id);
+    writer.text(spec::MANIFEST_PATH);
+    Ok(writer.finish()?.0)
+}

@@ -1,0 +1,166 @@
+//! JSON Web Keys: EC P-256 only (RFC 7517; RFC 7518 section 6.2; thumbprint RFC 7638).
+
+use zeroize::Zeroizing;
+
+use crate::codec::json::{Document, Kind, Limits, Node, Value};
+use crate::codec::json_text::Text;
+use crate::codec::{base64, writer::Writer};
+use crate::key::{Digest, KeyPair, PublicKey, sha256};
+use crate::{Error, spec};
+
+/// What an entry of a key set is to a verifier of ES256.
+#[derive(Clone, Copy, Debug)]
+pub enum Jwk<'t> {
+    /// A key that may verify, and its `kid`.
+    Usable(PublicKey, Option<Text<'t>>),
+    /// Another kind of key, or one that is not for verifying: passed over in silence (threats.md 4.5).
+    Other,
+    /// A private key published by mistake: passed over, and its owner should be told.
+    PrivateExposed,
+}
+
+/// Reads one JWK.
+///
+/// # Errors
+/// `JWKS_INVALID`: not an object.
+pub fn read<'t>(jwk: &Value<'t, '_>) -> Result<Jwk<'t>, Error> {
+    if jwk.kind() != Kind::Object {
+        return Err(Error::JwksInvalid);
+    }
+    if jwk.get("d").is_some() {
+        return Ok(Jwk::PrivateExposed);
+    }
+    Ok(usable(jwk).unwrap_or(Jwk::Other))
+}
+
+/// The rules of threats.md 4.5; none if one of them is broken.
+fn usable<'t>(jwk: &Value<'t, '_>) -> Option<Jwk<'t>> {
+    let is = |name: &str, value: &str| jwk.get(name)?.as_text().filter(|text| *text == *value);
+    let absent_or = |name: &str, value: &str| jwk.get(name).is_none() || is(name, value).is_some();
+    is("kty", "EC")?;
+    is("crv", "P-256")?;
+    let for_verifying = match jwk.get("key_ops") {
+        None => true,
+        Some(ops) => {
+            ops.kind() == Kind::Array && ops.children().any(|op| op.as_text().is_some_and(|op| op == *"verify"))
+        }
+    };
+    if !absent_or("use", "sig") || !absent_or("alg", spec::ALG) || !for_verifying {
+        return None;
+    }
+    let kid = match jwk.get("kid") {
+        Some(kid) => Some(kid.as_text().filter(|kid| (1..=spec::jwt::KID_MAX).contains(&utf8_len(kid)))?),
+        None => None,
+    };
+    let key = PublicKey::from_coordinates(&*coordinate(jwk, "x")?, &*coordinate(jwk, "y")?).ok()?;
+    Some(Jwk::Usable(key, kid))
+}
+
+fn utf8_len(text: &Text<'_>) -> usize {
+    text.chars().map(char::len_utf8).sum()
+}
+
+/// RFC 7518 section 6.2.1.2: 32 bytes in exactly 43 characters of base64url.
+fn coordinate(jwk: &Value<'_, '_>, name: &str) -> Option<Zeroizing<[u8; 32]>> {
+    let text = jwk.get(name)?.as_text()?.plain()?;
+    let mut bytes = Zeroizing::new([0; 32]);
+    let whole = base64::url_decode_secret(text.as_bytes(), &mut *bytes).is_ok_and(|bytes| bytes.len() == 32);
+    whole.then_some(bytes)
+}
+
+/// The SHA-256 of `{"crv":"P-256","kty":"EC","x":"…","y":"…"}` (RFC 7638 section 3).
+#[must_use]
+pub fn thumbprint(key: &PublicKey) -> Digest {
+    let mut text = [0; 128];
+    let mut writer = Writer::new(&mut text);
+    let written = write_required(key, &mut writer).and_then(|()| {
+        writer.text("}");
+        writer.finish()
+    });
+    written.map_or([0; 32], |(text, _)| sha256(text.as_bytes()))
+}
+
+/// Writes the public JWK: `{"crv","kty","x","y","kid","use","alg"}`.
+///
+/// # Errors
+/// `BUFFER_TOO_SMALL`
+pub fn write(key: &PublicKey, kid: &str, writer: &mut Writer<'_>) -> Result<(), Error> {
+    write_required(key, writer)?;
+    writer.text(",\"kid\":");
+    writer.string(kid);
+    writer.text(",\"use\":\"sig\",\"alg\":\"ES256\"}");
+    Ok(())
+}
+
+/// Writes the JWK of a manifest's `keys`: the public one under its thumbprint, with `nbf` and `exp` (protocol.md section 3).
+///
+/// # Errors
+/// `BUFFER_TOO_SMALL`
+pub fn write_listed(
+    key: &PublicKey,
+    nbf_s: Option<u64>,
+    exp_s: Option<u64>,
+    writer: &mut Writer<'_>,
+) -> Result<(), Error> {
+    write_required(key, writer)?;
+    writer.text(",\"kid\":");
+    writer.string(key.kid().as_str());
+    for (name, seconds) in [(",\"nbf\":", nbf_s), (",\"exp\":", exp_s)] {
+        if let Some(seconds) = seconds {
+            writer.text(name);
+            writer.integer(i64::try_from(seconds).unwrap_or(i64::MAX));
+        }
+    }
+    writer.text("}");
+    Ok(())
+}
+
+/// Writes the private JWK: `{"crv","kty","x","y","d"}`.
+///
+/// # Errors
+/// `BUFFER_TOO_SMALL`
+pub fn write_private(key: &KeyPair, writer: &mut Writer<'_>) -> Result<(), Error> {
+    write_required(key.public(), writer)?;
+    let mut text = Zeroizing::new([0; 43]);
+    writer.text(",\"d\":\"");
+    writer.text(base64::url_encode(&*key.to_scalar(), &mut *text)?);
+    writer.text("\"}");
+    Ok(())
+}
+
+/// The members that make the thumbprint, in its order, without the closing brace.
+fn write_required(key: &PublicKey, writer: &mut Writer<'_>) -> Result<(), Error> {
+    let coordinates = key.to_coordinates();
+    let (x, y) = coordinates.split_at_checked(32).ok_or(Error::BufferTooSmall)?;
+    let mut text = [0; 43];
+    writer.text("{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\"");
+    writer.text(base64::url_encode(x, &mut text)?);
+    writer.text("\",\"y\":\"");
+    writer.text(base64::url_encode(y, &mut text)?);
+    writer.text("\"");
+    Ok(())
+}
+
+/// The parts of a private JWK, not yet known to belong together. Wiped when dropped.
+pub struct PrivateJwk {
+    pub(crate) scalar: Zeroizing<[u8; 32]>,
+    pub(crate) x: [u8; 32],
+    pub(crate) y: [u8; 32],
+}
+
+/// Reads a JWK with `d`: EC P-256, `x` and `y` present and matching (the caller checks that they do).
+///
+/// # Errors
+/// `PRIVKEY_INVALID`
+pub fn read_private(text: &[u8]) -> Result<PrivateJwk, Error> {
+    let mut nodes = [Node::default(); 24];
+    let document = Document::parse(text, &Limits::PAYLOAD, &mut nodes).map_err(|_| Error::PrivkeyInvalid)?;
+    let jwk = document.root();
+    let is = |name: &str, value: &str| jwk.get(name).and_then(|v| v.as_text()).is_some_and(|text| text == *value);
+    if !is("kty", "EC") || !is("crv", "P-256") {
+        return Err(Error::PrivkeyInvalid);
+    }
+    let read = |name| coordinate(&jwk, name).ok_or(Error::PrivkeyInvalid);
+    let (scalar, x, y) = (read("d")?, read("x")?, read("y")?);
+    Ok(PrivateJwk { scalar, x: *x, y: *y })
+}

@@ -1,0 +1,142 @@
+//! Compact JWS, ES256 only (RFC 7515 section 7.1), with the bounds of threats.md 4.4.
+
+use crate::codec::base64;
+use crate::codec::json::{Document, Kind, Limits, Node};
+use crate::codec::writer::Writer;
+use crate::key::{Digest, KeyPair, Signing, sha256};
+use crate::{Error, spec};
+
+/// A token in its parts. Nothing of it is verified.
+#[derive(Clone, Copy, Debug)]
+pub struct Token<'t> {
+    header: &'t [u8],
+    claims: &'t [u8],
+    signature: [u8; 64],
+    signed: &'t [u8],
+}
+
+/// The decoded header of a token, as far as a verifier cares.
+#[derive(Clone, Copy, Debug)]
+pub struct Header<'m> {
+    /// Which key; none if the token does not say.
+    pub kid: Option<&'m str>,
+}
+
+/// Bytes that the decoded claims of the largest token take.
+pub const CLAIMS_MAX: usize = spec::jwt::PAYLOAD_MAX / 4 * 3;
+/// Bytes that the decoded header of the largest token takes.
+const HEADER_MAX: usize = spec::jwt::HEADER_MAX / 4 * 3;
+
+impl<'t> Token<'t> {
+    /// Takes a token apart. Dots are counted in one pass that stops at the third (CVE-2025-30204).
+    ///
+    /// # Errors
+    /// `JWT_TOO_LARGE`, `JWT_FORMAT`
+    pub fn parse(text: &'t [u8]) -> Result<Self, Error> {
+        if text.len() > spec::request::JWT_MAX {
+            return Err(Error::JwtTooLarge);
+        }
+        let mut dots = text.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(at, _)| at);
+        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
+            return Err(Error::JwtFormat);
+        };
+        Self::from_parts(text, first, second).ok_or(Error::JwtFormat)
+    }
+
+    fn from_parts(text: &'t [u8], first: usize, second: usize) -> Option<Self> {
+        let (signed, signature) = text.split_at_checked(second)?;
+        let (header, claims) = signed.split_at_checked(first)?;
+        let (claims, signature) = (claims.get(1..)?, signature.get(1..)?);
+        let good = (1..=spec::jwt::HEADER_MAX).contains(&header.len())
+            && (1..=spec::jwt::PAYLOAD_MAX).contains(&claims.len())
+            && signature.len() == spec::jwt::SIGNATURE_LEN;
+        let mut bytes = [0; 64];
+        let whole = good && base64::url_decode(signature, &mut bytes).is_ok_and(|bytes| bytes.len() == 64);
+        whole.then_some(Self { header, claims, signature: bytes, signed })
+    }
+
+    /// Reads the header; `types` are the `typ` values that are good here besides an absent one.
+    ///
+    /// # Errors
+    /// `JWT_FORMAT` (base64url), `JWT_HEADER`, `JWT_ALG`
+    pub fn header<'m>(&self, types: &[&str], memory: &'m mut [u8; spec::jwt::KID_MAX]) -> Result<Header<'m>, Error> {
+        let mut json = [0; HEADER_MAX];
+        let json = base64::url_decode(self.header, &mut json).map_err(|_| Error::JwtFormat)?;
+        let mut nodes = [Node::default(); 40];
+        let document = Document::parse(json, &Limits::JWT_HEADER, &mut nodes).map_err(|_| Error::JwtHeader)?;
+        let root = document.root();
+        if root.kind() != Kind::Object {
+            return Err(Error::JwtHeader);
+        }
+        if !root.get("alg").and_then(|alg| alg.as_text()).is_some_and(|alg| alg == *spec::ALG) {
+            return Err(Error::JwtAlg);
+        }
+        let typ_good = root.get("typ").is_none_or(|typ| {
+            typ.as_text().is_some_and(|typ| types.iter().any(|known| typ == **known))
+        });
+        if !typ_good || spec::jwt::REFUSED.iter().any(|name| root.get(name).is_some()) {
+            return Err(Error::JwtHeader);
+        }
+        let Some(kid) = root.get("kid") else { return Ok(Header { kid: None }) };
+        let kid = kid.as_text().ok_or(Error::JwtHeader)?;
+        Ok(Header { kid: Some(copy(kid.chars(), memory).filter(|kid| !kid.is_empty()).ok_or(Error::JwtHeader)?) })
+    }
+
+    /// Decodes the claims.
+    ///
+    /// # Errors
+    /// `JWT_FORMAT`
+    pub fn claims<'m>(&self, memory: &'m mut [u8; CLAIMS_MAX]) -> Result<&'m [u8], Error> {
+        base64::url_decode(self.claims, memory).map_err(|_| Error::JwtFormat)
+    }
+
+    /// What was signed: the SHA-256 of the first two parts.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        sha256(self.signed)
+    }
+
+    /// `r || s`
+    #[must_use]
+    pub fn signature(&self) -> &[u8; 64] {
+        &self.signature
+    }
+}
+
+/// Copies characters into `memory`; none if they do not fit.
+pub(crate) fn copy(chars: impl Iterator<Item = char>, memory: &mut [u8]) -> Option<&str> {
+    let mut len = 0_usize;
+    for c in chars {
+        let end = len.checked_add(c.len_utf8())?;
+        c.encode_utf8(memory.get_mut(len..end)?);
+        len = end;
+    }
+    core::str::from_utf8(memory.get(..len)?).ok()
+}
+
+/// Signs a token: header and claims as they are, then the signature.
+///
+/// # Errors
+/// `BUFFER_TOO_SMALL`, `JWT_TOO_LARGE`, `SIGN_FAULT`
+pub fn sign<'o>(
+    key: &KeyPair,
+    header: &str,
+    claims: &str,
+    signing: Signing<'_>,
+    out: &'o mut [u8],
+) -> Result<&'o str, Error> {
+    let parts = [base64::url_encoded_len(header.len()), base64::url_encoded_len(claims.len())];
+    let too_large = parts.iter().zip([spec::jwt::HEADER_MAX, spec::jwt::PAYLOAD_MAX]).any(|(len, max)| *len > max);
+    if too_large {
+        return Err(Error::JwtTooLarge);
+    }
+    let mut writer = Writer::new(out);
+    let mut text = [0; spec::jwt::PAYLOAD_MAX];
+    writer.text(base64::url_encode(header.as_bytes(), &mut text)?);
+    writer.text(".");
+    writer.text(base64::url_encode(claims.as_bytes(), &mut text)?);
+    let digest = sha256(writer.written()?.as_bytes());
+    writer.text(".");
+    writer.text(base64::url_encode(&key.sign(&digest, signing)?, &mut text)?);
+    Ok(writer.finish()?.0)
+}

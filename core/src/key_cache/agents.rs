@@ -1,0 +1,90 @@
+//! The agents whose manifests are known: their keys, and how fresh the knowledge is (threats.md section 8).
+
+use crate::curve::Point;
+use crate::key::PublicKey;
+use crate::manifest::{AgentKey, AgentKeys};
+use crate::{Error, spec};
+
+use super::Tag;
+use super::record::{Lives, Record, lives};
+use super::tables::Links;
+
+/// Words of a slot: tag, lives, five keys, their tables.
+pub(super) const WORDS: usize = 64;
+const KEYS: usize = Lives::END;
+const KEY_WORDS: usize = 11;
+const KEYS_MAX: usize = 1 + spec::document::MANIFEST_KEYS_MAX;
+pub(super) const LINKS: usize = 63;
+
+/// An agent's slot, read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Agent<'m> {
+    slot: u32,
+    record: Record<'m>,
+}
+
+/// A key of the agent that matched the request's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Match {
+    pub(crate) id: super::KeyId,
+    pub(crate) key: AgentKey,
+}
+
+impl<'m> Agent<'m> {
+    pub(super) fn new(slot: u32, words: &'m [u64]) -> Self {
+        Self { slot, record: Record(words) }
+    }
+
+    pub(crate) fn lives(&self) -> Lives {
+        self.record.lives()
+    }
+
+    /// The entry of the manifest for this key. The comparison is by its coordinates' words: no arithmetic.
+    pub(crate) fn find(&self, key: &PublicKey) -> Option<Match> {
+        let point = key.point().to_words();
+        (0..KEYS_MAX.min(self.record.count())).find_map(|index| {
+            let words = key_words(self.record.0, index)?;
+            let [stored @ .., from_s, until_s, revoked_s] = words;
+            (*stored == point).then(|| Match {
+                id: super::KeyId::agent(self.slot, index, &point),
+                key: AgentKey { key: *key, from_s: *from_s, until_s: *until_s, revoked_s: *revoked_s },
+            })
+        })
+    }
+
+    /// The table of one of its keys, if it has one.
+    pub(crate) fn table(&self, id: super::KeyId) -> Option<usize> {
+        Links(self.record.word(LINKS)).get(id.index())
+    }
+}
+
+fn key_words(slot: &[u64], index: usize) -> Option<&[u64; KEY_WORDS]> {
+    let start = KEYS.checked_add(index.checked_mul(KEY_WORDS)?)?;
+    slot.get(start..)?.first_chunk()
+}
+
+/// The point of one of a slot's keys.
+pub(super) fn point(slot: &[u64], index: usize) -> Option<Point> {
+    Point::from_words(key_words(slot, index)?.first_chunk()?)
+}
+
+/// Fills a slot with what a manifest said.
+pub(super) fn write(slot: &mut [u64], tag: Tag, keys: &AgentKeys, max_age_s: Option<u32>, now_s: u64) {
+    let (shortest, longest) = spec::cache::MANIFEST_TTL_RANGE_S;
+    let ttl = max_age_s.map_or(spec::cache::MANIFEST_TTL_S, |age| age.clamp(shortest, longest));
+    let refreshed = Record(slot).is(tag);
+    slot.fill(0);
+    lives::write_found(slot, tag, keys.len(), refreshed, ttl, now_s);
+    for (index, key) in keys.iter().enumerate() {
+        let start = KEYS.saturating_add(index.saturating_mul(KEY_WORDS));
+        let words = key.key.point().to_words().into_iter().chain([key.from_s, key.until_s, key.revoked_s]);
+        for (place, word) in slot.iter_mut().skip(start).zip(words) {
+            *place = word;
+        }
+    }
+}
+
+/// What a request meets whose agent is in the part of the refused.
+pub(super) fn refusal(number: i32) -> Error {
+    Error::from_number(number).unwrap_or(Error::ManifestUnavailable)
+}

@@ -1,0 +1,117 @@
+//! The key sets of configured issuers (protocol.md section 4, threats.md 4.5).
+
+use crate::codec::json::{Document, Kind, Limits, Node, Value};
+use crate::curve::Point;
+use crate::jose::jwk::{self, Jwk};
+use crate::key::PublicKey;
+use crate::{Error, spec};
+
+use super::Tag;
+use super::record::{Lives, Record};
+
+/// Words of a slot: lives, then 32 keys.
+pub(super) const WORDS: usize = KEYS + spec::document::JWKS_KEYS_MAX * KEY_WORDS;
+pub(super) const KEYS: usize = Lives::END;
+/// Words of a key: tag of its kid, point, table.
+pub(super) const KEY_WORDS: usize = 11;
+
+/// An issuer's slot, read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Issuer<'m> {
+    slot: u32,
+    record: Record<'m>,
+}
+
+impl<'m> Issuer<'m> {
+    pub(super) fn new(slot: u32, words: &'m [u64]) -> Self {
+        Self { slot, record: Record(words) }
+    }
+
+    pub(crate) fn lives(&self) -> Lives {
+        self.record.lives()
+    }
+
+    /// Whether a private key was found in the set.
+    pub(crate) fn exposes_private_key(&self) -> bool {
+        self.record.alarm()
+    }
+
+    /// The key of this kid; without kid the only key there is (threats.md 4.4).
+    pub(crate) fn find(&self, kid: Option<Tag>) -> Option<(super::KeyId, PublicKey, Option<usize>)> {
+        let count = self.record.count().min(spec::document::JWKS_KEYS_MAX);
+        let index = match kid {
+            Some(kid) => (0..count).find(|index| key_words(self.record.0, *index).is_some_and(|w| w.starts_with(&[kid.0, kid.1]))),
+            None => (count == 1).then_some(0),
+        }?;
+        let [_, _, point @ .., link] = key_words(self.record.0, index)?;
+        let words: &[u64; 8] = point.first_chunk()?;
+        let key = PublicKey::from_point(Point::from_words(words)?);
+        let table = usize::try_from(*link).ok().and_then(|link| link.checked_sub(1));
+        Some((super::KeyId::issuer(self.slot, index, words), key, table))
+    }
+}
+
+/// The words of one key of a slot.
+pub(super) fn key_words(slot: &[u64], index: usize) -> Option<&[u64; KEY_WORDS]> {
+    let start = KEYS.checked_add(index.checked_mul(KEY_WORDS)?)?;
+    slot.get(start..)?.first_chunk()
+}
+
+/// The usable keys of a set, with the tags of their kids, and whether a private key was among them.
+pub(super) struct KeySet {
+    pub(super) keys: heapless::Vec<(Tag, PublicKey), { spec::document::JWKS_KEYS_MAX }>,
+    pub(super) private_exposed: bool,
+}
+
+/// Reads a JWK Set.
+///
+/// # Errors
+/// `JWKS_TOO_LARGE`, `JWKS_INVALID`, `JWKS_DUPLICATE_KID`
+pub(super) fn read(body: &[u8], tag: impl Fn(&str) -> Tag) -> Result<KeySet, Error> {
+    if body.len() > spec::document::JWKS_MAX {
+        return Err(Error::JwksTooLarge);
+    }
+    let mut nodes = [Node::default(); 80];
+    let document = Document::parse(body, &Limits::JWKS, &mut nodes).map_err(|_| Error::JwksInvalid)?;
+    let root = document.root();
+    let keys = root.get("keys").filter(|keys| keys.kind() == Kind::Array).ok_or(Error::JwksInvalid)?;
+    for member in root.children().filter(|member| member.kind() == Kind::Opaque) {
+        check(member.raw().as_bytes())?;
+    }
+    let mut set = KeySet { keys: heapless::Vec::new(), private_exposed: false };
+    keys.children().try_for_each(|entry| add(&mut set, &entry, &tag))?;
+    Ok(set)
+}
+
+/// A member that is not ours still follows the rules of JSON.
+fn check(value: &[u8]) -> Result<(), Error> {
+    let mut nodes = [Node::default(); 64];
+    Document::parse(value, &Limits::JWK, &mut nodes).map(|_| ()).map_err(|_| Error::JwksInvalid)
+}
+
+fn add(set: &mut KeySet, entry: &Value<'_, '_>, tag: &impl Fn(&str) -> Tag) -> Result<(), Error> {
+    let entry = entry.raw().as_bytes();
+    if entry.len() > spec::document::JWKS_ENTRY_MAX {
+        return Err(Error::JwksInvalid);
+    }
+    let mut nodes = [Node::default(); 64];
+    let document = Document::parse(entry, &Limits::JWK, &mut nodes).map_err(|_| Error::JwksInvalid)?;
+    match jwk::read(&document.root())? {
+        Jwk::Usable(key, kid) => {
+            let mut memory = [0; spec::jwt::KID_MAX];
+            let tag = match kid {
+                Some(kid) => tag(kid.unescape(&mut memory).map_err(|_| Error::JwksInvalid)?.0),
+                None => Tag(0, 0),
+            };
+            if tag != Tag(0, 0) && set.keys.iter().any(|(other, _)| *other == tag) {
+                return Err(Error::JwksDuplicateKid);
+            }
+            set.keys.push((tag, key)).map_err(|_| Error::JwksInvalid)
+        }
+        Jwk::PrivateExposed => {
+            set.private_exposed = true;
+            Ok(())
+        }
+        Jwk::Other => Ok(()),
+    }
+}
