@@ -109,7 +109,7 @@ impl SecretScalar {
 /// How large a prepared key is. Without feature `ec` there are no tables: every shape takes no memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub(crate) enum Shape {
+pub enum Shape {
     /// 2 KB with feature `ec`.
     K2 = 1,
     /// 8 KB
@@ -126,11 +126,11 @@ pub(crate) enum Shape {
 
 impl Shape {
     /// Every shape.
-    pub(crate) const ALL: [Self; 6] = [Self::K2, Self::K8, Self::K16, Self::K32, Self::K64, Self::K384];
+    pub const ALL: [Self; 6] = [Self::K2, Self::K8, Self::K16, Self::K32, Self::K64, Self::K384];
 
     /// Words of a table: none.
     #[must_use]
-    pub(crate) const fn words(self) -> usize {
+    pub const fn words(self) -> usize {
         0
     }
 }

@@ -34,6 +34,7 @@ use ec as curve;
 use fallback as curve;
 
 pub use agent::{Manifest, sign_request, write_manifest};
+pub use curve::Shape;
 pub use claims::{Claims, Purpose, check_nonce};
 pub use error::Error;
 pub use headers::{Headers, SignedHeaders};
