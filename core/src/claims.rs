@@ -47,12 +47,19 @@ impl Purpose {
         Self::ALL.into_iter().find(|purpose| purpose.name() == name).ok_or(Error::PurposeUnknown)
     }
 
-    /// The purpose of this number, for the C ABI.
+    /// The number, the same in every language.
+    #[must_use]
+    #[expect(clippy::as_conversions, reason = "the discriminant")]
+    pub const fn number(self) -> i32 {
+        self as i32
+    }
+
+    /// The purpose of this number.
     ///
     /// # Errors
     /// `PURPOSE_UNKNOWN`
     pub fn from_number(number: i32) -> Result<Self, Error> {
-        Self::ALL.into_iter().find(|purpose| *purpose as i32 == number).ok_or(Error::PurposeUnknown)
+        Self::ALL.into_iter().find(|purpose| purpose.number() == number).ok_or(Error::PurposeUnknown)
     }
 }
 

@@ -8,7 +8,7 @@ use core::fmt;
 
 macro_rules! errors {
     ($($variant:ident $number:literal $name:literal $status:literal $help:literal)*) => {
-        /// Why a call was refused. `as i32` gives the number, the same in every language.
+        /// Why a call was refused.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(i32)]
         pub enum Error {
@@ -26,6 +26,13 @@ macro_rules! errors {
                     $($number => Some(Self::$variant),)*
                     _ => None,
                 }
+            }
+
+            /// The number, the same in every language.
+            #[must_use]
+            #[expect(clippy::as_conversions, reason = "the discriminant")]
+            pub const fn number(self) -> i32 {
+                self as i32
             }
 
             /// The name as the wire and the logs show it: `TIMESTAMP_STALE`.

@@ -106,27 +106,27 @@ impl SecretScalar {
     }
 }
 
-/// How large a prepared key is. Without feature `ec` there are no tables: every shape takes no memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
+/// Size of a prepared key's table. Without feature `ec` there are no tables: every shape takes no memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Shape {
-    /// 2 KB with feature `ec`.
-    K2 = 1,
-    /// 8 KB
-    K8 = 2,
-    /// 16 KB
-    K16 = 3,
-    /// 32 KB
-    K32 = 4,
-    /// 64 KB
-    K64 = 5,
-    /// 384 KB
-    K384 = 6,
+    /// 2 KiB with feature `ec`.
+    Kib2,
+    /// 8 KiB.
+    Kib8,
+    /// 16 KiB.
+    Kib16,
+    /// 32 KiB.
+    Kib32,
+    /// 64 KiB.
+    Kib64,
+    /// 320 KiB.
+    Kib320,
 }
 
 impl Shape {
-    /// Every shape.
-    pub const ALL: [Self; 6] = [Self::K2, Self::K8, Self::K16, Self::K32, Self::K64, Self::K384];
+    /// All of them, smallest first.
+    pub const ALL: [Self; 6] = [Self::Kib2, Self::Kib8, Self::Kib16, Self::Kib32, Self::Kib64, Self::Kib320];
 
     /// Words of a table: none.
     #[must_use]

@@ -15,7 +15,6 @@ pub struct Headers<'a> {
 
 /// The IMAGXP headers of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Name {
     Payload,
     Signature,
@@ -48,6 +47,11 @@ impl Name {
 
     fn from_bytes(name: &[u8]) -> Option<Self> {
         Self::ALL.iter().find(|(_, text)| name.eq_ignore_ascii_case(text.as_bytes())).map(|(name, _)| *name)
+    }
+
+    #[expect(clippy::as_conversions, reason = "the discriminant")]
+    fn index(self) -> usize {
+        self as usize
     }
 
     fn alias(self) -> Option<Self> {
@@ -102,14 +106,14 @@ impl<'a> Headers<'a> {
         if !alias.is_empty() && alias != value {
             return Err(Error::HeadersContradict);
         }
-        if let Some(slot) = self.values.get_mut(usize::from(name as u8)) {
+        if let Some(slot) = self.values.get_mut(name.index()) {
             *slot = value;
         }
         Ok(())
     }
 
     pub(crate) fn get(&self, name: Name) -> &'a [u8] {
-        self.values.get(usize::from(name as u8)).copied().unwrap_or_default()
+        self.values.get(name.index()).copied().unwrap_or_default()
     }
 
     /// The value under either of its names; empty if there is none.
@@ -188,6 +192,6 @@ pub(crate) fn read_payload<'m>(text: &[u8], memory: &'m mut [u8]) -> Result<(&'m
     if text.len() > spec::request::PAYLOAD_MAX {
         return Err(Error::PayloadTooLarge);
     }
-    let (json, rest) = memory.split_at_mut_checked(text.len() / 4 * 3).ok_or(Error::BufferTooSmall)?;
+    let (json, rest) = memory.split_at_mut_checked(base64::decoded_len_max(text.len())).ok_or(Error::BufferTooSmall)?;
     base64::decode(text, json).map(|json| (json, rest)).map_err(|_| Error::Base64Invalid)
 }

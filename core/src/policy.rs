@@ -33,12 +33,21 @@ pub enum VisaBinding {
 
 /// What an issuer's tokens are good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
+#[repr(u16)]
 pub enum Role {
     /// Visas.
     Broker = 1,
     /// Ad proofs.
     AdNetwork = 2,
+}
+
+impl Role {
+    const ALL: [Self; 2] = [Self::Broker, Self::AdNetwork];
+
+    #[expect(clippy::as_conversions, reason = "the discriminant")]
+    const fn number(self) -> u16 {
+        self as u16
+    }
 }
 
 /// Money in millionths of the currency's unit: 0.001 is 1,000.
@@ -136,11 +145,8 @@ impl<'m> Policy<'m> {
 
     fn issuer(&self, index: usize) -> Option<Issuer<'m>> {
         let at = word::ISSUERS.checked_add(index.checked_mul(2)?)?;
-        let role = match self.word(at) >> 48 {
-            1 => Role::Broker,
-            2 => Role::AdNetwork,
-            _ => return None,
-        };
+        let tag = self.word(at) >> 48;
+        let role = Role::ALL.into_iter().find(|role| u64::from(role.number()) == tag)?;
         Some(Issuer { role, iss: self.text(at), jwks_url: self.text(at.checked_add(1)?) })
     }
 
@@ -310,7 +316,8 @@ impl Compiler<'_> {
             "development" => Ok(()),
             "strategy" => {
                 let strategy = Strategy::from_name(plain(member)?).ok_or(Error::PolicyInvalid)?;
-                self.byte(0, strategy as u8)
+                self.or(word::SWITCHES, u64::from(strategy.number()));
+                Ok(())
             }
             "resource_binding" => self.byte(8, choice(member, &["exact", "authority", "off"])?),
             "visa_binding" => self.byte(16, choice(member, &["prefer", "require"])?),
@@ -344,7 +351,7 @@ impl Compiler<'_> {
         self.check_url(url)?;
         self.text(word::BROKER_URL, url, 0)?;
         let at = self.next_issuer()?;
-        self.text(at, url, Role::Broker as u16)?;
+        self.text(at, url, Role::Broker.number())?;
         let base = url.strip_suffix('/').unwrap_or(url);
         self.texts(at.saturating_add(1), [base, spec::JWKS_PATH], 0)
     }
@@ -364,7 +371,7 @@ impl Compiler<'_> {
         }
         self.check_url(url)?;
         let at = self.next_issuer()?;
-        self.text(at, iss, role as u16)?;
+        self.text(at, iss, role.number())?;
         self.text(at.saturating_add(1), url, 0)
     }
 

@@ -51,6 +51,11 @@ impl Strategy {
         }
     }
 
+    #[expect(clippy::as_conversions, reason = "the discriminant")]
+    pub(crate) const fn number(self) -> u8 {
+        self as u8
+    }
+
     /// The name as the policy writes it.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -163,17 +163,13 @@ fn one_asymmetric_key(der: &[u8]) -> Option<PrivateParts<'_>> {
     if let Some(attributes) = key.optional(CONSTRUCTED_0)? {
         is_attributes(attributes).then_some(())?;
     }
-    // Only the second version has a place for it.
+    // The second version is the one with a public part here.
     let public = match version {
-        1 => key.optional(CONTEXT_1)?.map(bit_string_point),
-        _ => None,
+        0 => inner.public,
+        _ => Some(bit_string_point(key.expect(CONTEXT_1)?)?),
     };
     key.end()?;
-    match (inner.public, public) {
-        (_, None) => Some(inner),
-        (None, Some(public)) => Some(PrivateParts { public: Some(public?), ..inner }),
-        (Some(one), Some(other)) => (one == other?).then_some(inner),
-    }
+    (inner.public.is_none() || inner.public == public).then_some(PrivateParts { public, ..inner })
 }
 
 /// RFC 5915 section 3. The parameters may only be left out inside PKCS#8, which names the curve itself.
@@ -431,11 +427,12 @@ mod tests {
         assert_eq!(public_of(&outer(0, &bare, &[])), Ok(None));
         assert_eq!(public_of(&outer(0, &inner(Some(&CURVE), None), &[])), Ok(None));
         assert_eq!(public_of(&outer(0, &full, &[])), Ok(Some(POINT)));
-        assert_eq!(public_of(&outer(1, &bare, &[])), Ok(None));
         assert_eq!(public_of(&outer(1, &bare, &[&public])), Ok(Some(POINT)));
         assert_eq!(public_of(&outer(1, &full, &[&public])), Ok(Some(POINT)));
         for der in [
             outer(1, &full, &[&other]),
+            outer(1, &full, &[]),
+            outer(1, &bare, &[]),
             outer(0, &full, &[&public]),
             outer(2, &full, &[]),
             outer(1, &full, &[&public, &public]),

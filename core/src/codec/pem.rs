@@ -1,11 +1,13 @@
 //! Keys as PEM (RFC 7468), the form that OpenSSL writes: lines of 64 characters, LF or CRLF.
 //!
-//! Crate `pem-rfc7468` does the work: no allocation, constant-time in the text between the boundaries, strict in lines and
-//! padding. What it leaves open is settled here: three labels, one block, and DER inside that suits the label.
+//! One block and nothing else: one of three labels, full lines, padding where it belongs, one kind of line end, and DER inside that
+//! suits the label. The lines are read by base64ct, so private keys are read in constant time. Written by hand, not with
+//! crate `pem-rfc7468`: that one keeps reachable panics (slices in its line reader), and reads any label and any text in front.
 
-use pem_rfc7468::LineEnding;
-
-use super::der::{self, Point, PrivateParts};
+use super::{
+    base64,
+    der::{self, Point, PrivateParts},
+};
 use crate::Error;
 
 /// What a PEM block says that it holds.
@@ -30,9 +32,7 @@ impl Label {
         }
     }
 
-    fn from_text(text: &str) -> Option<Self> {
-        [Self::PrivateKey, Self::EcPrivateKey, Self::PublicKey].into_iter().find(|label| label.text() == text)
-    }
+    const ALL: [Self; 3] = [Self::PrivateKey, Self::EcPrivateKey, Self::PublicKey];
 }
 
 /// Reads a private key, in constant time for a given length. `out` takes the DER (512 bytes are enough for every key that is
@@ -67,7 +67,15 @@ pub fn public_key<'o>(text: &[u8], out: &'o mut [u8]) -> Result<Point<'o>, Error
 /// # Errors
 /// `BUFFER_TOO_SMALL`
 pub fn encode<'o>(label: Label, der: &[u8], out: &'o mut [u8]) -> Result<&'o str, Error> {
-    pem_rfc7468::encode(label.text(), LineEnding::LF, der, out).map_err(|_| Error::BufferTooSmall)
+    let mut at = append(out, 0, &[BEGIN, label.text(), DASHES, "\n"])?;
+    for line in der.chunks(LINE_BYTES) {
+        let rest = out.get_mut(at..).ok_or(Error::BufferTooSmall)?;
+        at = at.saturating_add(base64::encode(line, rest)?.len());
+        at = append(out, at, &["\n"])?;
+    }
+    at = append(out, at, &[END, label.text(), DASHES, "\n"])?;
+    // Never not text: only ASCII was written.
+    out.get(..at).and_then(|text| core::str::from_utf8(text).ok()).ok_or(Error::BufferTooSmall)
 }
 
 /// What OpenSSL writes before a SEC1 key, with either line end: the name of the curve once more.
@@ -76,12 +84,59 @@ const PARAMETERS: [&str; 2] = [
     "-----BEGIN EC PARAMETERS-----\r\nBggqhkjOPQMBBw==\r\n-----END EC PARAMETERS-----\r\n",
 ];
 
+const BEGIN: &str = "-----BEGIN ";
+const END: &str = "-----END ";
+const DASHES: &str = "-----";
+/// Characters of a full line (RFC 7468 section 2).
+const LINE_CHARS: usize = 64;
+const LINE_BYTES: usize = LINE_CHARS / 4 * 3;
+
 fn decode<'o>(text: &[u8], out: &'o mut [u8], error: Error) -> Result<(Label, &'o [u8]), Error> {
-    let (label, der) = pem_rfc7468::decode(text, out).map_err(|refused| match refused {
-        pem_rfc7468::Error::Length => Error::BufferTooSmall,
-        _ => error,
-    })?;
-    Ok((Label::from_text(label).ok_or(error)?, der))
+    let block = |(label, eol): (Label, &'static str)| Some((label, eol, body(text, label, eol)?));
+    let forms = Label::ALL.into_iter().flat_map(|label| [(label, "\n"), (label, "\r\n")]);
+    let (label, eol, body) = forms.into_iter().find_map(block).ok_or(error)?;
+    let len = decode_lines(body, eol, out, error)?;
+    Ok((label, out.get(..len).ok_or(error)?))
+}
+
+/// What stands between the boundaries; the line end behind the last may be missing.
+fn body<'a>(text: &'a [u8], label: Label, eol: &str) -> Option<&'a [u8]> {
+    let label = label.text().as_bytes();
+    let text = text
+        .strip_prefix(BEGIN.as_bytes())?
+        .strip_prefix(label)?
+        .strip_prefix(DASHES.as_bytes())?
+        .strip_prefix(eol.as_bytes())?;
+    let text = text.strip_suffix(eol.as_bytes()).unwrap_or(text);
+    text.strip_suffix(DASHES.as_bytes())?.strip_suffix(label)?.strip_suffix(END.as_bytes())
+}
+
+/// Decodes full lines and a last one, each with its line end. Where they end follows from their length alone: no
+/// character of a secret is looked at before base64ct does.
+fn decode_lines(body: &[u8], eol: &str, out: &mut [u8], error: Error) -> Result<usize, Error> {
+    let mut at = 0_usize;
+    for line in body.chunks(LINE_CHARS.saturating_add(eol.len())) {
+        let line = line.strip_suffix(eol.as_bytes()).filter(|line| !line.is_empty()).ok_or(error)?;
+        if !at.is_multiple_of(LINE_BYTES) {
+            return Err(error);
+        }
+        let place = out.get_mut(at..).ok_or(Error::BufferTooSmall)?;
+        let bytes = base64::decode_secret(line, place).map_err(|refused| match refused {
+            Error::BufferTooSmall => refused,
+            _ => error,
+        })?;
+        at = at.saturating_add(bytes.len());
+    }
+    Ok(at)
+}
+
+/// Writes the texts from `at` on, and returns where they end.
+fn append(out: &mut [u8], at: usize, texts: &[&str]) -> Result<usize, Error> {
+    texts.iter().try_fold(at, |at, text| {
+        let end = at.saturating_add(text.len());
+        out.get_mut(at..end).ok_or(Error::BufferTooSmall)?.copy_from_slice(text.as_bytes());
+        Ok(end)
+    })
 }
 
 #[cfg(test)]
@@ -141,7 +196,6 @@ mod tests {
             assert_eq!(read(text.trim_end()), expected);
             assert_eq!(read(&format!("{}{text}", PARAMETERS[0])), expected);
             assert_eq!(read(&format!("{}{}", PARAMETERS[1], crlf(text))), expected);
-            assert_eq!(read(&format!("a remark\n{text}")), expected);
         }
     }
 
@@ -167,6 +221,14 @@ mod tests {
             format!("{other_curve}{SEC1}"),
             format!("{PKCS8}\n"),
             format!(" {PKCS8}"),
+            format!("a remark\n{PKCS8}"),
+            PKCS8.replacen('\n', "\r\n", 1),
+            PKCS8.replace('\n', "\r"),
+            "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n".into(),
+            "-----BEGIN PRIVATE KEY-----\n\n-----END PRIVATE KEY-----\n".into(),
+            "-----BEGIN PRIVATE KEY-----\nMIGH\nMIGH\n-----END PRIVATE KEY-----\n".into(),
+            "-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n".into(),
+            "-----BEGIN PRIVATE KEY-----END PRIVATE KEY-----\n".into(),
         ] {
             assert_eq!(read(&text), Err(Error::PrivkeyInvalid), "{text}");
         }

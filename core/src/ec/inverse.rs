@@ -274,6 +274,6 @@ const fn from_limbs(limbs: &Limbs) -> Words {
 
 impl Zeroize for Matrix {
     fn zeroize(&mut self) {
-        [&mut self.u, &mut self.v, &mut self.q, &mut self.r].map(Zeroize::zeroize);
+        [&mut self.u, &mut self.v, &mut self.q, &mut self.r].into_iter().for_each(Zeroize::zeroize);
     }
 }

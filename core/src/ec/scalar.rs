@@ -35,6 +35,8 @@ const ALL_ONES_HALVED: Words = N.mul(&HALF, &N.sub(&N.r, &ONE));
 pub(super) struct Scalar(Words);
 
 impl Scalar {
+    pub(super) const ONE: Self = Self(ONE);
+
     /// 32 bytes, big-endian. `None` unless 0 < value < n. Only that outcome shows in the time.
     pub(super) fn from_bytes(bytes: &[u8; 32]) -> Option<Self> {
         let value = word::from_bytes(bytes);

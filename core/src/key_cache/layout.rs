@@ -18,9 +18,9 @@ pub struct Sizes {
 
 impl Sizes {
     /// A server: 4,096 names, 4 issuers, 128 tables of 64 KB. About 10 MB.
-    pub const HOSTED: Self = Self { names: 4_096, issuers: 4, tables: 128, shape: Shape::K64 };
+    pub const HOSTED: Self = Self { names: 4_096, issuers: 4, tables: 128, shape: Shape::Kib64 };
     /// A gateway: 256 names, 2 issuers, 8 tables of 8 KB. About 200 KB.
-    pub const EMBEDDED: Self = Self { names: 256, issuers: 2, tables: 8, shape: Shape::K8 };
+    pub const EMBEDDED: Self = Self { names: 256, issuers: 2, tables: 8, shape: Shape::Kib8 };
 }
 
 /// `imagxpK1`: what the words are, and the version of their layout.
@@ -69,6 +69,11 @@ impl Region {
 /// Slots looked at for one name.
 const WAYS: usize = 8;
 
+/// A shape as a number, for the header: its place among all.
+pub(super) fn shape_number(shape: Shape) -> u32 {
+    (0..).zip(Shape::ALL).find(|(_, known)| *known == shape).map_or(0, |(number, _)| number)
+}
+
 /// Every region of a cache.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
@@ -106,7 +111,7 @@ impl Layout {
             (low, u32::try_from(word(at) >> 32).unwrap_or_default())
         };
         let ((names, issuers), (tables, shape)) = (halves(header::NAMES_ISSUERS), halves(header::TABLES_SHAPE));
-        let shape = Shape::ALL.into_iter().find(|known| *known as u32 == shape).ok_or(Error::AbiState)?;
+        let shape = Shape::ALL.into_iter().find(|known| shape_number(*known) == shape).ok_or(Error::AbiState)?;
         let layout = Self::new(&Sizes { names, issuers, tables, shape }).ok_or(Error::AbiState)?;
         let whole = word(header::MAGIC) == MAGIC
             && usize::try_from(word(header::WORDS)) == Ok(layout.words)

@@ -39,6 +39,13 @@ enum Domain {
     Kid = 3,
 }
 
+impl Domain {
+    #[expect(clippy::as_conversions, reason = "the discriminant")]
+    fn number(self) -> u8 {
+        self as u8
+    }
+}
+
 /// One key in the cache: a hint to [`KeyCache::prepare`]. It goes stale without harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyId(u64);
@@ -120,7 +127,7 @@ impl<'m> KeyCache<'m> {
             layout::MAGIC,
             u64::try_from(layout.words).map_err(|_| Error::AbiArgument)?,
             u64::from(sizes.names) | u64::from(sizes.issuers) << 32,
-            u64::from(sizes.tables) | u64::from(sizes.shape as u32) << 32,
+            u64::from(sizes.tables) | u64::from(layout::shape_number(sizes.shape)) << 32,
         ];
         let seed = seed.as_chunks::<8>().0.iter().map(|chunk| u64::from_le_bytes(*chunk));
         for (place, word) in words.iter_mut().zip(head.into_iter().chain(seed)) {
@@ -453,7 +460,7 @@ impl<'m> Keys<'m> {
         for word in self.words.iter().skip(header::SEED).take(4) {
             hash.update(word.to_le_bytes());
         }
-        hash.update([domain as u8]);
+        hash.update([domain.number()]);
         hash.update(name.as_bytes());
         let digest: Digest = hash.finalize().into();
         let mut words = digest.as_chunks::<8>().0.iter().map(|chunk| u64::from_le_bytes(*chunk));

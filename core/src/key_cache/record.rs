@@ -130,7 +130,7 @@ pub(super) mod lives {
         let lives = Record(slot).lives();
         let failures = lives.failures.saturating_add(1);
         let wait = super::backoff_s(failures);
-        let number = u64::from((error as i32).cast_unsigned()) << 32;
+        let number = u64::from(error.number().cast_unsigned()) << 32;
         let state = Record(slot).word(word::STATE) & 0xFF00_FFFF;
         set(slot, word::STATE, state | u64::from(failures) << 16 | number);
         set(slot, word::CHECKED, now_s);

@@ -37,7 +37,7 @@ pub(super) fn write(slot: &mut [u64], tag: Tag, error: Error, unreachable: bool,
     let before = Refused::read(slot).filter(|before| before.tag == tag).map_or(0, |before| before.failures);
     let failures = if unreachable { before.saturating_add(1) } else { 0 };
     let wait = if unreachable { super::record::backoff_s(failures) } else { spec::cache::NEGATIVE_S.into() };
-    let state = u64::from((error as i32).cast_unsigned()) | u64::from(failures) << 32;
+    let state = u64::from(error.number().cast_unsigned()) | u64::from(failures) << 32;
     for (place, word) in slot.iter_mut().zip([tag.0, tag.1, now_s.saturating_add(wait), state]) {
         *place = word;
     }

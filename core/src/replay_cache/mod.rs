@@ -160,7 +160,6 @@ impl<'m> ReplayCache<'m> {
     pub fn admit(&mut self, entry: &Entry<'_>, now: UnixMillis) -> Result<Admitted, Error> {
         let clock_stepped_back = self.advance_clock(now)?;
         let now_s = seconds(self.clock());
-        self.sweep(now_s);
         let result = self.admit_at(entry, now_s);
         let head = &mut self.parts.head;
         match result {
@@ -237,11 +236,14 @@ impl<'m> ReplayCache<'m> {
         if visa.is_some_and(|visa| visa.expiry_s <= now_s) {
             return Err(Error::JwtExpired);
         }
-        let places = self.find(&nonce, visa.as_ref(), now_s)?;
+        self.parts.slots.touch(&nonce);
+        self.sweep(now_s);
         let name = name_tag(&secret, registrable(entry.agent_id));
+        let agent = name_tag(&secret, entry.agent_id);
+        let places = self.find(&nonce, visa.as_ref(), now_s)?;
         self.check_quota(name, if visa.is_some() { 2 } else { 1 }, now_s)?;
         self.write(places, &nonce, visa.as_ref(), name, now_s)?;
-        Ok(self.parts.agents.count(name_tag(&secret, entry.agent_id), now_s))
+        Ok(self.parts.agents.count(agent, now_s))
     }
 
     /// Looks for both tags. Finds a place for each that is not used, or the second until which its buckets are full.

@@ -1,5 +1,6 @@
 //! The memory's layout, its header, and the slots.
 
+use core::hint::black_box;
 use core::num::NonZero;
 use core::sync::atomic::{Ordering, compiler_fence};
 
@@ -173,17 +174,33 @@ impl Slots<'_> {
         self.buckets.len().saturating_mul(replay::PROBE)
     }
 
+    /// Fetches a tag's two buckets from memory, while other work is done: a word of every cache line that [`Self::look`] needs.
+    pub(super) fn touch(&self, tag: &Tag) {
+        let buckets = self.homes(tag).into_iter().filter_map(|bucket| self.buckets.get(bucket));
+        for [[first, ..], [state, ..], _] in buckets.clone() {
+            black_box(first ^ state);
+        }
+        for [[.., first], [.., state], _] in buckets {
+            black_box(first ^ state);
+        }
+    }
+
     /// Looks for a live entry with this tag and for a slot that is free or has expired, other than `taken`: in the
     /// emptier of the two buckets.
     pub(super) fn look(&self, tag: &Tag, now_s: u32, taken: Option<Place>) -> Look {
         let words = words_of_tag(tag);
-        let [first, second] = [words.0, words.1].map(|word| row_of(halves(word).1, self.buckets.len()));
+        let [first, second] = self.homes(tag);
         let (one, other) = (self.glance(first, words, now_s, taken), self.glance(second, words, now_s, taken));
         if one.used || other.used {
             return Look::Used;
         }
         let emptier = if one.room >= other.room { one.free } else { other.free };
         emptier.map_or(Look::Full { until_s: one.until_s.min(other.until_s) }, Look::Free)
+    }
+
+    fn homes(&self, tag: &Tag) -> [usize; 2] {
+        let (first, last) = words_of_tag(tag);
+        [first, last].map(|word| row_of(halves(word).1, self.buckets.len()))
     }
 
     /// Branches, not masks: predicted, they let the processor run ahead while the bucket comes from memory.

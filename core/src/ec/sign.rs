@@ -1,0 +1,146 @@
+//! Signing (FIPS 186-5 section 6.4.1) with nonces by RFC 6979. Constant time: no branch, no address and no
+//! variable-time instruction depends on the private scalar, the nonce or its inverse.
+
+use core::hint::black_box;
+
+use zeroize::{Zeroize, Zeroizing};
+
+use super::comb::Comb;
+use super::generator::{SIGNING_COMB, SIGNING_TABLE};
+use super::nonce::Nonces;
+use super::point::{Affine, Entry, Xyzz};
+use super::scalar::Scalar;
+use super::word::mask;
+use super::{Point, Signature};
+
+/// A private key: 1 <= d < n. Not `Clone`, shows nothing, wiped when dropped.
+pub struct SecretScalar(Scalar);
+
+impl SecretScalar {
+    /// From 32 bytes, big-endian. `None` if it is zero or not below n; only that shows in the time.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; 32]) -> Option<Self> {
+        Scalar::from_bytes(bytes).map(Self)
+    }
+
+    /// 32 bytes, big-endian, wiped when dropped.
+    #[must_use]
+    pub fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.0.to_bytes())
+    }
+
+    /// The public key, d·G.
+    #[must_use]
+    pub fn public(&self) -> Point {
+        let point = Zeroizing::new(multiply_generator(&self.0));
+        let inverse = Zeroizing::new(point.zzz.invert());
+        // 1/Z = ZZ/ZZZ, and its square is 1/ZZ.
+        let z_inverse = Zeroizing::new(point.zz.mul(&inverse));
+        let public = Point(Affine { x: point.x.mul(&z_inverse.square()), y: point.y.mul(&inverse) });
+        wipe_stack();
+        public
+    }
+
+    /// The signature of a SHA-256 digest.
+    ///
+    /// `extra` goes into the nonce (RFC 6979 section 3.6). Empty, the signature is the deterministic one. 32 fresh
+    /// random bytes hedge it against faults; bytes that repeat or are all zero do no harm.
+    #[must_use]
+    pub fn sign(&self, digest: &[u8; 32], extra: &[u8]) -> Signature {
+        let signature = self.sign_leaving_traces(digest, extra);
+        wipe_stack();
+        signature
+    }
+
+    #[inline(never)]
+    fn sign_leaving_traces(&self, digest: &[u8; 32], extra: &[u8]) -> Signature {
+        let digest = Scalar::from_bytes_reduced(digest);
+        let mut nonces = Nonces::new(&self.0, &digest, extra);
+        loop {
+            let signature = self.sign_with(&nonces.next(), &digest);
+            // Step h again: probability 2^-256.
+            if signature.r.zero_bit() | signature.s.zero_bit() == 0 {
+                return signature;
+            }
+            nonces.update(0, &[]);
+        }
+    }
+
+    /// r = x(k·G) mod n, s = (digest + r·d)/k.
+    fn sign_with(&self, k: &Scalar, digest: &Scalar) -> Signature {
+        let point = Zeroizing::new(multiply_generator(k));
+        let zz_inverse = Zeroizing::new(point.zz.invert());
+        let r = Scalar::from_words_reduced(&point.x.mul(&zz_inverse).value());
+        let k_inverse = Zeroizing::new(k.invert());
+        let rd = Zeroizing::new(r.mul(&self.0));
+        let sum = Zeroizing::new(rd.add(digest));
+        Signature { r, s: sum.mul(&k_inverse) }
+    }
+}
+
+impl Drop for SecretScalar {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// k·G for 0 < k < n, in constant time.
+///
+/// Every partial sum is a·G with a sum a of distinct powers of two, signed, so a is not zero; and before the last
+/// addition |a| < 2^256 - 2^252 < n. An addition fails only if the result is infinity, or if sum and entry are equal, so
+/// that subtracting the entry would give it. Both results are again such sums: of the last addition only they can reach n
+/// in size, and a complete formula is used there. The order makes this so: the highest block of the last pass is last.
+fn multiply_generator(k: &Scalar) -> Xyzz {
+    let bits = Zeroizing::new(k.signed_bits());
+    let (last_pass, last_block) = (0, SIGNING_COMB.blocks - 1);
+    let mut sum = Zeroizing::new(Xyzz::INFINITY);
+    for pass in (0..SIGNING_COMB.passes).rev() {
+        *sum = double(&sum);
+        let teeth = SIGNING_COMB.teeth_of_pass(&bits, pass);
+        for block in 0..SIGNING_COMB.blocks {
+            let term = Zeroizing::new(look_up(SIGNING_COMB, teeth, block));
+            *sum = if pass == SIGNING_COMB.passes - 1 && block == 0 {
+                Xyzz::from_affine(&term)
+            } else if pass == last_pass && block == last_block {
+                sum.add_affine_complete(&term)
+            } else {
+                sum.add_affine_distinct(&term)
+            };
+        }
+    }
+    *sum
+}
+
+#[inline(never)]
+fn double(point: &Xyzz) -> Xyzz {
+    point.double()
+}
+
+/// The term of a block: every entry is read, and the one wanted is kept by a mask.
+fn look_up(comb: Comb, teeth: u64, block: usize) -> Affine {
+    let bits = teeth >> (comb.first_tooth(block) % 64);
+    let sign = comb.width(block) - 1;
+    // As `Comb::digit`: all ones if the highest tooth is negative, and then all signs turn.
+    let negative = black_box((bits >> (sign % 64) & 1).wrapping_sub(1));
+    let wanted = (bits ^ negative) & ((1 << (sign % 64)) - 1);
+    let entries = SIGNING_TABLE.get(comb.first_entry(block)..comb.first_entry(block + 1)).unwrap_or_default();
+    let mut found = [0; 8];
+    for (i, entry) in (0u64..).zip(entries) {
+        let keep = black_box(((i ^ wanted).wrapping_sub(1) as i64 >> 63) as u64);
+        for (found, word) in found.iter_mut().zip(entry) {
+            *found |= word & keep;
+        }
+    }
+    let term = Affine::from_entry(&found).negate_masked(mask((negative & 1) as _));
+    found.zeroize();
+    term
+}
+
+/// Overwrites the stack that a signature used: the compiler keeps copies of what it works on there, which no variable
+/// of ours names.
+#[inline(never)]
+fn wipe_stack() {
+    let mut dead: [Entry; 96] = [[0; 8]; 96];
+    dead.iter_mut().for_each(Zeroize::zeroize);
+    black_box(&mut dead);
+}
