@@ -1,22 +1,19 @@
 //! The agent's side: it signs requests, and publishes the manifest that proves whose key it is.
 
-use sha2::{Digest as _, Sha256};
-
 use crate::claims::{self, Payload};
-use crate::codec::json::{Document, Limits, Node};
-use crate::codec::{base64, hex, jcs, writer::Writer};
+use crate::codec::{base64, hex, writer::Writer};
 use crate::headers::SignedHeaders;
 use crate::key::{Digest, KeyPair, PublicKey, Signing};
 use crate::time::UnixMillis;
-use crate::{Claims, Error, spec};
+use crate::{Claims, Error, canonical, spec};
 
 /// Signs one request: the headers to send, in `out` ([`SignedHeaders::BYTES_MAX`] always suffices; 900 bytes do for
-/// most). `nonce` is 16 random bytes, fresh for each request; they become a UUIDv4.
+/// most). `nonce` is 16 random bytes, fresh for each request; they become a UUIDv4. Nothing is written but on success.
 ///
 /// # Errors
-/// `BUFFER_TOO_SMALL`; `PAYLOAD_TOO_LARGE` (a resource of many non-ASCII characters); `SIGN_FAULT` with
-/// [`Signing::check`]; and what a verifier would refuse of the claims: `AGENT_ID_INVALID`, `RESOURCE_INVALID`,
-/// `CLOCK_UNKNOWN`.
+/// `BUFFER_TOO_SMALL` (see [`signed_len`]); `PAYLOAD_TOO_LARGE` (a resource of many non-ASCII characters);
+/// `SIGN_FAULT` with [`Signing::check`]; and what a verifier would refuse of the claims: `AGENT_ID_INVALID`,
+/// `RESOURCE_INVALID`, `CLOCK_UNKNOWN`.
 pub fn sign_request<'o>(
     key: &KeyPair,
     claims: &Claims<'_>,
@@ -25,9 +22,10 @@ pub fn sign_request<'o>(
     signing: Signing<'_>,
     out: &'o mut [u8],
 ) -> Result<SignedHeaders<'o>, Error> {
-    let prepared = prepare(key.public(), claims, nonce, now, out)?;
-    let signature = key.sign(prepared.digest(), signing)?;
-    prepared.attach(&signature)
+    let mut json = [0; spec::request::PAYLOAD_JSON_MAX];
+    let (json, digest) = compose(claims, nonce, now, &mut json)?;
+    let signature = key.sign(&digest, signing)?;
+    lay_out(json, digest, key.public(), out)?.attach(&signature)
 }
 
 /// The first half of signing, for a key in hardware or behind an API: sign [`Prepared::digest`] there (ECDSA P-256
@@ -42,25 +40,63 @@ pub fn prepare<'o>(
     now: UnixMillis,
     out: &'o mut [u8],
 ) -> Result<Prepared<'o>, Error> {
+    let mut json = [0; spec::request::PAYLOAD_JSON_MAX];
+    let (json, digest) = compose(claims, nonce, now, &mut json)?;
+    lay_out(json, digest, key, out)
+}
+
+/// How many bytes of `out` signing takes for these claims.
+///
+/// # Errors
+/// As [`sign_request`].
+pub fn signed_len(claims: &Claims<'_>, now: UnixMillis) -> Result<usize, Error> {
+    let mut writer = Writer::new(&mut []);
+    write_payload(claims, &[0; 16], now, &mut writer)?;
+    if writer.needed() > spec::request::PAYLOAD_JSON_MAX {
+        return Err(Error::PayloadTooLarge);
+    }
+    let fixed = spec::request::PUBLIC_KEY_LEN.saturating_add(spec::request::SIGNATURE_LEN);
+    Ok(base64::encoded_len(writer.needed()).saturating_add(fixed))
+}
+
+/// The payload, and what is to be signed.
+fn compose<'j>(
+    claims: &Claims<'_>,
+    nonce: &[u8; 16],
+    now: UnixMillis,
+    json: &'j mut [u8],
+) -> Result<(&'j str, Digest), Error> {
+    let mut writer = Writer::new(json);
+    write_payload(claims, nonce, now, &mut writer)?;
+    let (json, _) = writer.finish().map_err(|_| Error::PayloadTooLarge)?;
+    Ok((json, canonical::digest_of_text(json.as_bytes())?))
+}
+
+fn write_payload(
+    claims: &Claims<'_>,
+    nonce: &[u8; 16],
+    now: UnixMillis,
+    writer: &mut Writer<'_>,
+) -> Result<(), Error> {
     if now.ms() <= 0 {
         return Err(Error::ClockUnknown);
     }
     let mut uuid = [0; 36];
     let mut ts = [0; 24];
-    let payload = Payload { claims: *claims, nonce: write_uuid(nonce, &mut uuid)?, ts: now, ts_text: now.write(&mut ts)? };
-    let mut json = [0; spec::request::PAYLOAD_JSON_MAX];
-    let mut writer = Writer::new(&mut json);
-    claims::write(&payload, &mut writer)?;
-    let (json, _) = writer.finish().map_err(|_| Error::PayloadTooLarge)?;
-    let digest = digest(json.as_bytes(), &Limits::PAYLOAD)?;
+    let payload =
+        Payload { claims: *claims, nonce: write_uuid(nonce, &mut uuid)?, ts: now, ts_text: now.write(&mut ts)? };
+    claims::write(&payload, writer)
+}
 
+/// The headers, with room for the signature.
+fn lay_out<'o>(json: &str, digest: Digest, key: &PublicKey, out: &'o mut [u8]) -> Result<Prepared<'o>, Error> {
     let (text, rest) = out.split_at_mut_checked(base64::encoded_len(json.len())).ok_or(Error::BufferTooSmall)?;
-    let text = base64::encode(json.as_bytes(), text)?;
     let (public_key, rest) = rest.split_at_mut_checked(spec::request::PUBLIC_KEY_LEN).ok_or(Error::BufferTooSmall)?;
-    public_key.copy_from_slice(key.to_text().as_str().as_bytes());
     let signature = rest.get_mut(..spec::request::SIGNATURE_LEN).ok_or(Error::BufferTooSmall)?;
+    let payload = base64::encode(json.as_bytes(), text)?;
+    public_key.copy_from_slice(key.to_text().as_str().as_bytes());
     let public_key = core::str::from_utf8(public_key).map_err(|_| Error::KeyFormat)?;
-    Ok(Prepared { digest, payload: text, public_key, signature })
+    Ok(Prepared { digest, payload, public_key, signature })
 }
 
 /// A request that lacks only its signature.
@@ -86,62 +122,6 @@ impl<'o> Prepared<'o> {
     pub fn attach(self, signature: &[u8; 64]) -> Result<SignedHeaders<'o>, Error> {
         let signature = hex::encode(signature, self.signature)?;
         Ok(SignedHeaders { payload: self.payload, signature, public_key: self.public_key })
-    }
-}
-
-/// The SHA-256 of a document's canonical form: what every signature of this protocol is made over.
-pub(crate) fn digest(json: &[u8], limits: &Limits) -> Result<Digest, Error> {
-    let mut nodes = [Node::default(); 64];
-    let document = Document::parse(json, limits, &mut nodes)?;
-    canonical_digest(&document)
-}
-
-/// The SHA-256 of an already parsed document's canonical form.
-pub(crate) fn canonical_digest(document: &Document<'_, '_>) -> Result<Digest, Error> {
-    let mut hash = Hash { sha: Sha256::new(), block: [0; 256], used: 0 };
-    jcs::write(&document.root(), &mut hash)?;
-    Ok(hash.finish())
-}
-
-/// A hash that is fed whole blocks: canonical JSON comes in crumbs.
-struct Hash {
-    sha: Sha256,
-    block: [u8; 256],
-    used: usize,
-}
-
-impl Hash {
-    fn flush(&mut self) {
-        self.sha.update(self.block.get(..self.used).unwrap_or_default());
-        self.used = 0;
-    }
-
-    fn finish(mut self) -> Digest {
-        self.flush();
-        self.sha.finalize().into()
-    }
-}
-
-impl jcs::Sink for Hash {
-    fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let end = self.used.saturating_add(bytes.len());
-        match self.block.get_mut(self.used..end) {
-            Some(place) => {
-                place.copy_from_slice(bytes);
-                self.used = end;
-            }
-            None => {
-                self.flush();
-                match self.block.get_mut(..bytes.len()) {
-                    Some(place) => {
-                        place.copy_from_slice(bytes);
-                        self.used = bytes.len();
-                    }
-                    None => self.sha.update(bytes),
-                }
-            }
-        }
-        Ok(())
     }
 }
 
@@ -198,17 +178,33 @@ pub struct Manifest<'a> {
     pub revoked: &'a [RevokedKey<'a>],
 }
 
-/// Writes the manifest document.
+/// Writes the manifest document. Nothing is written but on success.
 ///
 /// # Errors
-/// `BUFFER_TOO_SMALL`; `AGENT_ID_INVALID`; `MANIFEST_INVALID` (more keys than a verifier reads);
+/// `BUFFER_TOO_SMALL` (see [`manifest_len`]); `AGENT_ID_INVALID`; `MANIFEST_INVALID` (more keys than a verifier reads);
 /// `MANIFEST_TOO_LARGE` (above 8,192 bytes).
 pub fn write_manifest<'o>(manifest: &Manifest<'_>, out: &'o mut [u8]) -> Result<&'o str, Error> {
+    let out = out.get_mut(..manifest_len(manifest)?).ok_or(Error::BufferTooSmall)?;
+    let mut writer = Writer::new(out);
+    write_document(manifest, &mut writer)?;
+    Ok(writer.finish()?.0)
+}
+
+/// How many bytes the manifest takes.
+///
+/// # Errors
+/// As [`write_manifest`].
+pub fn manifest_len(manifest: &Manifest<'_>) -> Result<usize, Error> {
     crate::host::check_agent_id(manifest.agent_id, crate::host::Mode::Development)?;
     if manifest.keys.len() > spec::document::MANIFEST_KEYS_MAX || manifest.revoked.len() > spec::document::REVOKED_MAX {
         return Err(Error::ManifestInvalid);
     }
-    let mut writer = Writer::new(out);
+    let mut writer = Writer::new(&mut []);
+    write_document(manifest, &mut writer)?;
+    if writer.needed() > spec::document::MANIFEST_MAX { Err(Error::ManifestTooLarge) } else { Ok(writer.needed()) }
+}
+
+fn write_document(manifest: &Manifest<'_>, writer: &mut Writer<'_>) -> Result<(), Error> {
     writer.text("{\"agent_id\":");
     writer.string(manifest.agent_id);
     writer.text(",\"public_key\":");
@@ -218,13 +214,10 @@ pub fn write_manifest<'o>(manifest: &Manifest<'_>, out: &'o mut [u8]) -> Result<
         writer.ascii_string(contact);
     }
     writer.text(",\"version\":\"1.1\"");
-    write_keys(manifest.keys, &mut writer)?;
-    write_revoked(manifest.revoked, &mut writer);
+    write_keys(manifest.keys, writer)?;
+    write_revoked(manifest.revoked, writer);
     writer.text("}");
-    if writer.needed() > spec::document::MANIFEST_MAX {
-        return Err(Error::ManifestTooLarge);
-    }
-    Ok(writer.finish()?.0)
+    Ok(())
 }
 
 fn write_keys(keys: &[ListedKey<'_>], writer: &mut Writer<'_>) -> Result<(), Error> {

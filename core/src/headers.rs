@@ -91,6 +91,13 @@ impl<'a> Headers<'a> {
         }
     }
 
+    /// Whether a header of this name matters: one of ours, or one that tells browsers from bots. A host may leave out
+    /// every other.
+    #[must_use]
+    pub fn reads(name: &[u8]) -> bool {
+        Name::from_bytes(name).is_some() || Signals::reads(name)
+    }
+
     fn add_known(&mut self, name: Name, name_len: usize, value: &'a [u8]) -> Result<(), Error> {
         self.len = self.len.saturating_add(name_len).saturating_add(value.len());
         if self.len > spec::request::HEADERS_MAX {

@@ -1,16 +1,16 @@
 //! Whose request it is: the key's owner by the manifest, and the signature (threats.md ORD-8 to ORD-10).
 
-use crate::agent::canonical_digest;
+use crate::canonical;
 use crate::claims::Payload;
-use crate::codec::writer::Writer;
 use crate::key::PublicKey;
 use crate::key_cache::{Agent, KeyId, Keys, Known};
 use crate::need::Need;
 use crate::policy::Policy;
-use crate::publisher::Signed;
+use crate::signed::Signed;
 use crate::time::UnixMillis;
 use crate::visitor::Visitor;
-use crate::{Error, spec};
+use crate::Error;
+
 
 /// Who signed, as far as it is known.
 #[derive(Clone, Copy, Debug)]
@@ -59,9 +59,9 @@ pub(crate) fn check<'r>(
         Standing::Bound { agent, id } => agent.table(*id),
         _ => None,
     };
-    keys.verify(key, table, &canonical_digest(&signed.document())?, &signed.signature)?;
+    keys.verify(key, table, &canonical::digest(&signed.document())?, signed.signature())?;
 
-    let need = || Need::manifest(signed.manifest_url).ok_or(Error::AgentIdInvalid);
+    let need = || Need::manifest(signed.manifest_url()).ok_or(Error::AgentIdInvalid);
     match standing {
         Standing::Ask => need().map(Step::Need),
         Standing::Unbound(_) => {
@@ -92,13 +92,4 @@ fn standing<'m>(keys: &Keys<'m>, agent_id: &str, key: &PublicKey, now_s: u64) ->
     };
     // Perhaps the agent has changed its keys: the manifest decides, once per 30 s.
     if agent.lives().may_refresh(now_s) { Standing::Ask } else { Standing::Unbound(error) }
-}
-
-/// Where an agent's manifest is: https, and plain http for a localhost name of development.
-pub(crate) fn write_manifest_url<'o>(agent_id: &str, development: bool, out: &'o mut [u8]) -> Result<&'o str, Error> {
-    let mut writer = Writer::new(out);
-    writer.text(if development { "http://" } else { "https://" });
-    writer.text(agent_id);
-    writer.text(spec::MANIFEST_PATH);
-    Ok(writer.finish()?.0)
 }

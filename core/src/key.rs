@@ -91,6 +91,16 @@ impl PublicKey {
         pem::encode(pem::Label::PublicKey, &self.to_spki(), out)
     }
 
+    /// The JWK, `kid` its thumbprint; at most 240 bytes.
+    ///
+    /// # Errors
+    /// `BUFFER_TOO_SMALL`
+    pub fn to_jwk<'o>(&self, out: &'o mut [u8]) -> Result<&'o str, Error> {
+        let mut writer = Writer::new(out);
+        jwk::write(self, self.kid().as_str(), &mut writer)?;
+        Ok(writer.finish()?.0)
+    }
+
     /// `x || y`, big-endian.
     #[must_use]
     pub fn to_coordinates(&self) -> [u8; 64] {
@@ -203,6 +213,9 @@ pub struct KeyPair {
 }
 
 impl KeyPair {
+    /// Words of [`Self::to_words`].
+    pub const WORDS: usize = 12;
+
     /// A new key from 32 random bytes of the caller's: they become the private scalar.
     ///
     /// # Errors
@@ -309,6 +322,35 @@ impl KeyPair {
         let mut writer = Writer::new(out);
         jwk::write_private(self, &mut writer)?;
         Ok(writer.finish()?.0)
+    }
+
+    /// The pair as words, for memory of the caller's (the C ABI): scalar, then point; wiped when dropped. The form is
+    /// this build's own: to keep a key, use [`Self::to_text`] or its like.
+    #[must_use]
+    pub fn to_words(&self) -> Zeroizing<[u64; Self::WORDS]> {
+        let mut words = Zeroizing::new([0; Self::WORDS]);
+        let scalar = self.to_scalar();
+        let (place, point) = words.split_at_mut(4);
+        for (word, bytes) in place.iter_mut().zip(scalar.as_chunks::<8>().0) {
+            *word = u64::from_le_bytes(*bytes);
+        }
+        point.copy_from_slice(&self.public.point.to_words());
+        words
+    }
+
+    /// The pair of [`Self::to_words`]. The public half is taken as it is, not computed anew.
+    ///
+    /// # Errors
+    /// `PRIVKEY_INVALID`: the words are not a scalar and a point.
+    pub fn from_words(words: &[u64; Self::WORDS]) -> Result<Self, Error> {
+        let (scalar_words, point) = words.split_at(4);
+        let mut scalar = Zeroizing::new([0; 32]);
+        for (bytes, word) in scalar.as_chunks_mut::<8>().0.iter_mut().zip(scalar_words) {
+            *bytes = word.to_le_bytes();
+        }
+        let secret = curve::SecretScalar::from_bytes(&scalar).ok_or(Error::PrivkeyInvalid)?;
+        let point = point.first_chunk().and_then(curve::Point::from_words).ok_or(Error::PrivkeyInvalid)?;
+        Ok(Self { secret, public: PublicKey { point } })
     }
 
     /// Signs a digest: `r || s`, deterministic as RFC 6979 says, or hedged.

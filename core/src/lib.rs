@@ -5,7 +5,7 @@
 //!
 //! # The idea
 //!
-//! 1. **Three roles, three verbs.** An [`agent`] signs, a [`publisher`] verifies, a broker issues.
+//! 1. **Three roles, three verbs.** An [`agent`] signs, a [`publisher`] verifies, a [`broker`] issues.
 //! 2. **Everything is an argument.** No I/O, no clock, no random source, no allocation, no global. Time is `now`,
 //!    randomness is bytes that you pass, documents are bytes that you fetched.
 //! 3. **Ask, then be called again.** If a manifest or key set is missing, [`Request::verify`] says which ([`Need`]) and
@@ -112,7 +112,8 @@
 //! Each depends on those below it only, and a test holds that.
 //!
 //! - roles: [`agent`], [`publisher`], [`broker`]
-//! - their words: [`Headers`], [`Claims`], [`manifest`], [`visa`], [`policy`], [`visitor`], [`feedback`], [`evidence`]
+//! - their words: [`Headers`], [`Claims`], [`manifest`], [`visa`], [`policy`], [`visitor`], [`feedback`], [`provenance`],
+//!   [`refusal`], [`discovery`], [`story`], [`evidence`]
 //! - state in your memory: [`key_cache`], [`replay_cache`]
 //! - formats: [`jose`] (JWK, JWS), [`codec`] (base64, hex, JSON, JCS, DER, PEM); arithmetic: [`ec`]
 //! - beside them all: [`key`], [`error`], [`time`], [`host`], [`spec`]
@@ -140,11 +141,16 @@
 )]
 
 pub mod agent;
+pub mod broker;
+mod canonical;
 mod claims;
 pub mod codec;
+pub mod discovery;
 #[cfg(not(feature = "ec"))]
 mod fallback;
 pub mod error;
+pub mod evidence;
+pub mod feedback;
 mod headers;
 pub mod host;
 mod identity;
@@ -152,12 +158,17 @@ pub mod jose;
 pub mod key;
 pub mod key_cache;
 pub mod manifest;
+pub mod money;
 mod need;
 mod payment;
 pub mod policy;
+pub mod provenance;
 pub mod publisher;
+pub mod refusal;
 pub mod replay_cache;
+mod signed;
 pub mod spec;
+pub mod story;
 pub mod time;
 mod url;
 mod verdict;
@@ -171,6 +182,7 @@ use ec as curve;
 use fallback as curve;
 
 pub use agent::{Manifest, sign_request, write_manifest};
+pub use broker::{PublishedKey, issue_visa, write_jwks};
 pub use curve::Shape;
 pub use claims::{Claims, Purpose, check_nonce};
 pub use error::Error;
@@ -181,7 +193,9 @@ pub use need::{Answer, Kind, Need};
 pub use payment::Proof;
 pub use policy::Policy;
 pub use publisher::{Request, Step, Visit};
+pub use refusal::Refusal;
 pub use replay_cache::ReplayCache;
+pub use story::Story;
 pub use time::UnixMillis;
 pub use url::Bound;
 pub use verdict::{Grant, Verified};

@@ -3,15 +3,14 @@
 
 use crate::Error;
 use crate::claims::Payload;
-use crate::identity::Identity;
+use crate::headers::Headers;
 use crate::key::PublicKey;
 use crate::key_cache::Keys;
 use crate::need::Need;
 use crate::policy::{Policy, Role};
-use crate::publisher::Visit;
 use crate::time::UnixMillis;
 use crate::visa::{self, Holder, Token, TokenStep};
-use crate::visitor::{Visitor, vouched};
+use crate::visitor::{Visitor, vouched::WHITELISTED};
 
 /// What a request was paid with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,10 +54,11 @@ pub(crate) enum Step<'r> {
 
 /// Checks what the policy asks for: at most one signature check a token.
 pub(crate) fn check<'r>(
-    visit: &Visit<'_>,
+    headers: &Headers<'_>,
+    vouched: u32,
     payload: &Payload<'_>,
     key: &PublicKey,
-    identity: &Identity<'_>,
+    visitor: Visitor,
     policy: &Policy<'r>,
     keys: &Keys<'_>,
     now: UnixMillis,
@@ -67,11 +67,11 @@ pub(crate) fn check<'r>(
         return Ok(Step::Paid(Paid { proof: Proof::None, token: None }));
     }
     // An agent that is not verified holds no name: a visa bound to one is not its own.
-    let agent_id = if identity.visitor == Visitor::VerifiedAgent { payload.claims.agent_id } else { "" };
+    let agent_id = if visitor == Visitor::VerifiedAgent { payload.claims.agent_id } else { "" };
     let holder = Holder { agent_id, key: key.kid() };
     let token = |text, role| visa::verify(text, role, Some(holder), policy, keys, now);
 
-    let credential = visit.headers.credential();
+    let credential = headers.credential();
     let refusal = match credential {
         [] => Error::VisaRequired,
         _ => match token(credential, Role::Broker).and_then(|step| single_use(step, policy)) {
@@ -79,10 +79,10 @@ pub(crate) fn check<'r>(
             Err(error) => error,
         },
     };
-    if visit.vouched & vouched::WHITELISTED != 0 {
+    if vouched & WHITELISTED != 0 {
         return Ok(Step::Paid(Paid { proof: Proof::Whitelist, token: None }));
     }
-    let proof = visit.headers.proof();
+    let proof = headers.proof();
     if policy.admits_ads() && payload.claims.ads_displayed && !proof.is_empty() {
         if let Ok(step) = token(proof, Role::AdNetwork) {
             return Ok(paid(step, Proof::AdProof));

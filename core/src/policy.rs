@@ -294,14 +294,16 @@ impl Compiler<'_> {
         if root.kind() != Kind::Object {
             return Err(Error::PolicyInvalid);
         }
-        self.set(word::MAGIC, MAGIC);
         self.or(word::SWITCHES, switch::BINDING);
         self.set(word::WINDOW_SKEW, u64::from(spec::time::WINDOW_MS) | u64::from(spec::time::SKEW_MS) << 32);
         // First, because it decides which URLs are good.
         if let Some(development) = root.get("development") {
             self.switch(&development, switch::DEVELOPMENT)?;
         }
-        root.children().try_for_each(|member| self.member(&member))
+        root.children().try_for_each(|member| self.member(&member))?;
+        // Last, so that half a policy is none.
+        self.set(word::MAGIC, MAGIC);
+        Ok(())
     }
 
     fn member(&mut self, member: &Value<'_, '_>) -> Compiled {
@@ -343,7 +345,7 @@ impl Compiler<'_> {
         })
     }
 
-    /// `brokerUrl`: the issuer's name, and the base of its key set's URL. An empty one is none.
+    /// `brokerUrl`: the issuer's name, and to the letter the base of its key set's URL. An empty one is none.
     fn broker(&mut self, url: &str) -> Compiled {
         if url.is_empty() {
             return Ok(());
@@ -352,8 +354,7 @@ impl Compiler<'_> {
         self.text(word::BROKER_URL, url, 0)?;
         let at = self.next_issuer()?;
         self.text(at, url, Role::Broker.number())?;
-        let base = url.strip_suffix('/').unwrap_or(url);
-        self.texts(at.saturating_add(1), [base, spec::JWKS_PATH], 0)
+        self.texts(at.saturating_add(1), [url, spec::JWKS_PATH], 0)
     }
 
     /// `{"jwksUrl","issuer"}`

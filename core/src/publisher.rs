@@ -1,15 +1,15 @@
 //! The publisher's side: a request is parsed, verified and admitted. The checks stand here in their order
 //! (threats.md section 5): cheap before dear, and nothing is fetched for, or remembered of, one that did not sign.
 
-use crate::claims::{self, Payload, Reading};
-use crate::codec::json::{Document, Limits, Node};
-use crate::headers::{self, Headers, Name};
+use crate::claims::Payload;
+use crate::headers::{Headers, Name};
 use crate::identity::{self, Identity};
 use crate::key::PublicKey;
 use crate::key_cache::Keys;
 use crate::need::Need;
 use crate::payment::{self, Paid, Proof};
 use crate::policy::{Policy, ResourceBinding};
+use crate::signed::Signed;
 use crate::time::{self, UnixMillis};
 use crate::url::{self, Bound};
 use crate::verdict::{Grant, Verified};
@@ -41,23 +41,6 @@ pub struct Request<'a> {
     signed: Option<Signed<'a>>,
 }
 
-/// What a signed request consists of.
-#[derive(Clone, Debug)]
-pub(crate) struct Signed<'a> {
-    json: &'a str,
-    nodes: [Node; NODES],
-    reading: Reading<'a>,
-    pub(crate) signature: [u8; 64],
-    /// The key's coordinates, not yet known to be a point.
-    key: ([u8; 32], [u8; 32]),
-    /// Where the agent's manifest is.
-    pub(crate) manifest_url: &'a str,
-}
-
-const NODES: usize = Limits::PAYLOAD.nodes;
-/// `https://`, the longest name, the path.
-const URL_MAX: usize = 8 + *spec::field::AGENT_ID_LEN.end() + spec::MANIFEST_PATH.len();
-
 /// What `verify` says: go on, or fetch something first.
 #[must_use]
 #[derive(Clone, Debug)]
@@ -70,7 +53,7 @@ pub enum Step<'r> {
 
 impl<'a> Request<'a> {
     /// Scratch that every request fits, bytes: the payload, its unescaped texts, a URL.
-    pub const SCRATCH: usize = URL_MAX + 2 * spec::request::PAYLOAD_JSON_MAX;
+    pub const SCRATCH: usize = Signed::SCRATCH;
 
     /// Reads a request: its headers and the text of its payload. No cryptography.
     ///
@@ -105,11 +88,11 @@ impl<'a> Request<'a> {
     /// The payload JSON as received.
     #[must_use]
     pub fn payload_json(&self) -> Option<&'a str> {
-        self.signed.as_ref().map(|signed| signed.json)
+        self.signed.as_ref().map(|signed| signed.json())
     }
 
     fn payload(&self) -> Option<&Payload<'a>> {
-        self.signed.as_ref().and_then(|signed| signed.reading.payload.as_ref().ok())
+        self.signed.as_ref().and_then(|signed| signed.reading().payload.as_ref().ok())
     }
 
     /// Judges the request against a policy and the keys at hand. It only reads: call it again after
@@ -124,7 +107,7 @@ impl<'a> Request<'a> {
         let Some(signed) = &self.signed else { return self.verify_visitor(policy) };
 
         let (payload, bound) = self.check_text(signed, policy, now)?;
-        let key = PublicKey::from_coordinates(&signed.key.0, &signed.key.1)?;
+        let key = signed.public_key()?;
         let identity = match identity::check(signed, payload, &key, policy, keys, now)? {
             identity::Step::Need(need) => return Ok(Step::Need(need)),
             identity::Step::Known(identity) => identity,
@@ -132,7 +115,7 @@ impl<'a> Request<'a> {
         if !policy.admits(payload.claims.purpose) {
             return Err(Error::PurposeRefused);
         }
-        let paid = match payment::check(&self.visit, payload, &key, &identity, policy, keys, now)? {
+        let paid = match payment::check(&self.visit.headers, self.visit.vouched, payload, &key, identity.visitor, policy, keys, now)? {
             payment::Step::Need(need) => return Ok(Step::Need(need)),
             payment::Step::Paid(paid) => paid,
         };
@@ -153,7 +136,7 @@ impl<'a> Request<'a> {
         now: UnixMillis,
     ) -> Result<(&'r Payload<'a>, Bound), Error> {
         let binding = policy.resource_binding();
-        let payload = signed.reading.resolve(binding == ResourceBinding::Off, policy.is_development())?;
+        let payload = signed.reading().resolve(binding == ResourceBinding::Off, policy.is_development())?;
         self.check_informational(payload)?;
         time::fresh(now, payload.ts, policy.window_ms(), policy.skew_ms())?;
         let Visit { scheme, authority, target, .. } = self.visit;
@@ -199,39 +182,4 @@ fn verified<'r>(
     };
     let single_use = policy.visa_single_use() && paid.proof == Proof::Visa;
     Verified { grant, payload: Some(payload), window_ms: policy.window_ms(), single_use }
-}
-
-impl<'a> Signed<'a> {
-    /// ORD-1 to ORD-5.
-    fn parse(headers: &Headers<'a>, scratch: &'a mut [u8]) -> Result<Self, Error> {
-        check_lengths(headers)?;
-        let signature = headers::read_signature(headers.get(Name::Signature))?;
-        let key = crate::key::read_coordinates(headers.public_key())?;
-        let (url, scratch) = scratch.split_at_mut_checked(URL_MAX).ok_or(Error::BufferTooSmall)?;
-        let (json, memory) = headers::read_payload(headers.get(Name::Payload), scratch)?;
-        let mut nodes = [Node::default(); NODES];
-        let document = Document::parse(json, &Limits::PAYLOAD, &mut nodes)?;
-        let (json, reading) = (document.text(), claims::read(&document, memory)?);
-        let manifest_url = match &reading.payload {
-            Ok(payload) => identity::write_manifest_url(payload.claims.agent_id, reading.development_name, url)?,
-            Err(_) => "",
-        };
-        Ok(Self { json, nodes, reading, signature, key, manifest_url })
-    }
-
-    /// The payload as a document again, to write its canonical form.
-    pub(crate) fn document(&self) -> Document<'a, '_> {
-        Document::reopen(self.json, &self.nodes)
-    }
-}
-
-/// ORD-1: what is too long is refused before it is looked at.
-fn check_lengths(headers: &Headers<'_>) -> Result<(), Error> {
-    if headers.get(Name::Payload).len() > spec::request::PAYLOAD_MAX {
-        return Err(Error::PayloadTooLarge);
-    }
-    if headers.credential().len().max(headers.proof().len()) > spec::request::JWT_MAX {
-        return Err(Error::JwtTooLarge);
-    }
-    Ok(())
 }

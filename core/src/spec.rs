@@ -51,6 +51,8 @@ pub mod header {
 pub const MANIFEST_PATH: &str = "/.well-known/imagxp-agent.json";
 /// Path of a broker's key set below its URL (P 4).
 pub const JWKS_PATH: &str = "/.well-known/jwks.json";
+/// Path of a publisher's discovery document: what its policy lets agents know (P 6).
+pub const POLICY_PATH: &str = "/.well-known/imagxp-policy.json";
 
 /// Bounds of what a request carries (T 4.1).
 pub mod request {
@@ -132,6 +134,10 @@ pub mod jwt {
     pub const JTI_MAX: usize = 128;
     /// Entries of an `aud` array.
     pub const AUDIENCES_MAX: usize = 8;
+    /// One audience, bytes.
+    pub const AUDIENCE_MAX: usize = 256;
+    /// `cur`, upper-case letters: ISO 4217 has three, tokens of value have up to eight.
+    pub const CURRENCY_LEN: core::ops::RangeInclusive<usize> = 3..=8;
     /// `typ` values that are read.
     pub const TYPES: [&str; 2] = ["JWT", "imagxp-visa+jwt"];
     /// `typ` that is written into a visa.
@@ -210,4 +216,46 @@ pub mod replay {
     pub const BUSY_ADMISSIONS: u32 = 8;
     /// Window of [`BUSY_ADMISSIONS`], seconds.
     pub const BUSY_WINDOW_S: u32 = 60;
+}
+
+/// Bounds of what a refused client is told (P 6).
+pub mod refusal {
+    /// The body, bytes: the longest names there are take 97.
+    pub const BODY_MAX: usize = 128;
+}
+
+/// Feedback (P 5).
+pub mod feedback {
+    /// Reasons in the reference's `flags`.
+    pub const FLAGS_MAX: usize = 16;
+    /// The score at which a payment is neither released nor withheld: 5 tenths.
+    pub const NEUTRAL_TENTHS: i64 = 5;
+    /// The score's upper end: 10 tenths.
+    pub const SCORE_MAX_TENTHS: i64 = 10;
+    /// The score's upper end in millionths, as it is signed.
+    pub const SCORE_MAX: u32 = 1_000_000;
+}
+
+/// Evidence logs (P 9).
+pub mod evidence {
+    /// One line, bytes: the largest document in base64, its URL, and the members around them.
+    pub const LINE_MAX: usize = 90_112;
+    /// A decision, bytes.
+    pub const DECISION_MAX: usize = 24_576;
+    /// A target beyond this is recorded by its SHA-256, bytes.
+    pub const TARGET_MAX: usize = 2_048;
+    /// A method or authority beyond this is recorded by its SHA-256, bytes.
+    pub const NAME_MAX: usize = 262;
+    /// The body of the largest document in base64, characters.
+    pub const BODY_MAX: usize = super::document::JWKS_MAX.div_ceil(3) * 4;
+    /// A document's URL, bytes.
+    pub const URL_MAX: usize = 2_048;
+    /// Documents that one decision rests on: a manifest, the broker's set, the ad network's set, and one to spare.
+    pub const DOCUMENTS_MAX: usize = 4;
+    /// A checkpoint is due after this many records.
+    pub const CHECKPOINT_RECORDS: u64 = 1_000;
+    /// A checkpoint is due this long after the last one, if there is news, milliseconds.
+    pub const CHECKPOINT_MS: i64 = 1_000;
+    /// Signature checks that are made at once.
+    pub const BATCH: usize = 16;
 }

@@ -74,19 +74,24 @@ impl<'r> Verified<'r> {
     /// `REPLAY_DETECTED`, `RESTART_GUARD`, `REPLAY_CACHE_FULL`, `AGENT_QUOTA`, `VISA_USED`, `TIMESTAMP_STALE` when the
     /// clock has moved on.
     pub fn admit(self, replay: &mut ReplayCache<'_>, now: UnixMillis) -> Result<Grant<'r>, Error> {
-        let Some(payload) = self.payload else { return Ok(self.grant) };
-        let entry = Entry {
-            agent_id: payload.claims.agent_id,
-            nonce: payload.nonce,
-            ts: payload.ts,
-            window_ms: self.window_ms,
-            visa: self.visa_use(),
-        };
+        let Some(entry) = self.entry() else { return Ok(self.grant) };
         let admitted = replay.admit(&entry, now)?;
         let mut grant = self.grant;
         grant.prepare = grant.prepare.filter(|_| admitted.busy);
         grant.clock_stepped_back = admitted.clock_stepped_back;
         Ok(grant)
+    }
+
+    /// What [`Self::admit`] writes down; none for a visitor without headers. For hosts that admit from a copy.
+    #[must_use]
+    pub fn entry(&self) -> Option<Entry<'_>> {
+        self.payload.map(|payload| Entry {
+            agent_id: payload.claims.agent_id,
+            nonce: payload.nonce,
+            ts: payload.ts,
+            window_ms: self.window_ms,
+            visa: self.visa_use(),
+        })
     }
 
     /// The tags to write into a store elsewhere, the nonce's and that of a single-use visa, for `SET tag 1 NX PX …`:

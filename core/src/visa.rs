@@ -221,7 +221,7 @@ impl Claims<'_, '_> {
 }
 
 /// `nytimes.com` and `https://nytimes.com` are the same audience; nothing else is normalised.
-fn same_audience(ours: &str, theirs: &str) -> bool {
+pub(crate) fn same_audience(ours: &str, theirs: &str) -> bool {
     let bare = |name| str::strip_prefix(name, "https://").unwrap_or(name);
     bare(ours) == bare(theirs)
 }

@@ -95,6 +95,21 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
+    /// Whether a header of this name is a sign of anything.
+    pub(crate) fn reads(name: &[u8]) -> bool {
+        const NAMES: [&[u8]; 8] = [
+            b"user-agent",
+            b"accept-language",
+            b"sec-fetch-dest",
+            b"upgrade-insecure-requests",
+            b"cf-ray",
+            b"cf-visitor",
+            b"x-vercel-id",
+            b"cloudfront-viewer-address",
+        ];
+        NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+    }
+
     /// Takes note of one header with a value.
     pub(crate) fn add(&mut self, name: &[u8], value: &[u8]) {
         let is = |known: &[u8]| name.eq_ignore_ascii_case(known);

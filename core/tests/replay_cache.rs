@@ -1,4 +1,5 @@
-//! The replay cache against every rule of the threat model's section 7 (REP-1 to REP-8), R1 to R3 of its section 0, and a plain model.
+//! The replay cache against every rule of the threat model's section 7 (REP-1 to REP-8), R1 to R3 of its section 0, and
+//! a plain model.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -625,7 +626,7 @@ proptest! {
     #[test]
     fn answers_are_the_models(moves in moves()) {
         let mut memory = memory(2_048);
-        drop(fresh(&mut memory));
+        let _ = fresh(&mut memory);
         let (mut model, mut now, mut clock) = (HashMap::new(), T0, 0);
         for request in &moves {
             now += request.step_ms;
@@ -708,7 +709,7 @@ proptest! {
     fn attach_takes_any_words(mut words in proptest::collection::vec(any::<u64>(), 0..300), header in any::<bool>(), buckets in 0_u64..8) {
         if header && words.len() > 3 {
             let mut made = memory(1);
-            drop(fresh(&mut made));
+            let _ = fresh(&mut made);
             words[..2].copy_from_slice(&made[..2]);
             words[2] = buckets;
         }

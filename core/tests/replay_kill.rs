@@ -1,8 +1,9 @@
-//! REP-7: a process that is killed while it admits, at whatever moment, leaves every slot free or whole and forgets nothing it answered.
+//! REP-7: a process that is killed while it admits, at whatever moment, leaves every slot free or whole and forgets
+//! nothing it answered.
 //!
-//! Two proofs. One kills children (SIGKILL) at random moments while they admit into a shared file mapping under a lock that the
-//! kernel releases. The other stops a child after every single machine instruction of an admission and looks at
-//! what a kill would have left there.
+//! Two proofs. One kills children (SIGKILL) at random moments while they admit into a shared file mapping under a lock
+//! that the kernel releases. The other stops a child after every single machine instruction of an admission and looks
+//! at what a kill would have left there.
 #![cfg(target_os = "linux")]
 
 use std::collections::HashMap;

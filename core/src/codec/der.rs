@@ -59,7 +59,7 @@ pub fn point(sec1: &[u8]) -> Result<Point<'_>, Error> {
     uncompressed(sec1).ok_or(Error::KeyInvalid)
 }
 
-/// Reads a private key of at most 512 bytes that is either of [`pkcs8`] and [`sec1`]. Constant-time in the scalar.
+/// Reads a private key of at most 512 bytes that is either of [`pkcs8()`] and [`sec1()`]. Constant-time in the scalar.
 ///
 /// # Errors
 /// `PRIVKEY_INVALID`

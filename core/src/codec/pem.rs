@@ -133,9 +133,9 @@ fn decode_lines(body: &[u8], eol: &str, out: &mut [u8], error: Error) -> Result<
 /// Writes the texts from `at` on, and returns where they end.
 fn append(out: &mut [u8], at: usize, texts: &[&str]) -> Result<usize, Error> {
     texts.iter().try_fold(at, |at, text| {
-        let end = at.saturating_add(text.len());
-        out.get_mut(at..end).ok_or(Error::BufferTooSmall)?.copy_from_slice(text.as_bytes());
-        Ok(end)
+        let place = out.get_mut(at..).and_then(|rest| rest.get_mut(..text.len())).ok_or(Error::BufferTooSmall)?;
+        place.copy_from_slice(text.as_bytes());
+        Ok(at.saturating_add(text.len()))
     })
 }
 

@@ -96,6 +96,23 @@ impl<'o> Writer<'o> {
     }
 }
 
+/// Writes into the front of `out` what `write` writes; if that does not fit, nothing at all. `write` runs twice: first
+/// to count.
+///
+/// # Errors
+/// `BUFFER_TOO_SMALL`, and those of `write`.
+pub fn write_whole<'o>(
+    out: &'o mut [u8],
+    write: impl Fn(&mut Writer<'_>) -> Result<(), Error>,
+) -> Result<&'o str, Error> {
+    let mut counter = Writer::new(&mut []);
+    write(&mut counter)?;
+    let out = out.get_mut(..counter.needed()).ok_or(Error::BufferTooSmall)?;
+    let mut writer = Writer::new(out);
+    write(&mut writer)?;
+    Ok(writer.finish()?.0)
+}
+
 impl Sink for Writer<'_> {
     fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let end = self.needed.saturating_add(bytes.len());

@@ -1,18 +1,18 @@
 //! Which nonces and single-use visas were used: one table in the caller's memory, shared by all under one lock.
 //!
-//! A request may pass once. [`ReplayCache::admit`] looks for the request's nonce and for the `jti` of a visa that is good
-//! for one request, and writes both or nothing. An entry stays for as long as its request could pass the freshness
+//! A request may pass once. [`ReplayCache::admit`] looks for the request's nonce and for the `jti` of a visa that is
+//! good for one request, and writes both or nothing. An entry stays for as long as its request could pass the freshness
 //! check, and a live entry is never given up: a cache without room refuses.
 //!
-//! **Memory.** An array of `u64` holds everything, and no address: its bytes may be copied to any 8-byte position, lie in
-//! shared memory, or come back after a restart. Entries take 24 bytes; tables of names and agents add 7 %.
-//! **Lock.** Every call that takes `&mut self` must have the memory alone, across processes too. The stores are in an order that
-//! leaves every slot free or whole when a process is killed between any two of them; counts heal by the sweep,
-//! of which each `admit` does one bucket.
-//! **Damage.** Memory that somebody else has written to gives wrong answers at worst: no access leaves the array, no loop
-//! depends on its contents.
-//! **Clock.** The cache goes by the latest time it was ever told. While the host's clock lags behind that, a request whose
-//! entry would have expired already is `TIMESTAMP_STALE`: nobody could remember it.
+//! **Memory.** An array of `u64` holds everything, and no address: its bytes may be copied to any 8-byte position, lie
+//! in shared memory, or come back after a restart. Entries take 24 bytes; tables of names and agents add 7 %.
+//! **Lock.** Every call that takes `&mut self` must have the memory alone, across processes too. The stores are in an
+//! order that leaves every slot free or whole when a process is killed between any two of them; counts heal by the
+//! sweep, of which each `admit` does eight slots.
+//! **Damage.** Memory that somebody else has written to gives wrong answers at worst: no access leaves the array, no
+//! loop depends on its contents.
+//! **Clock.** The cache goes by the latest time it was ever told. While the host's clock lags behind that, a request
+//! whose entry would have expired already is `TIMESTAMP_STALE`: nobody could remember it.
 //!
 //! Source: threats.md section 7 (REP-1 to REP-8), here and below.
 
@@ -60,7 +60,8 @@ pub struct VisaUse<'a> {
 pub struct Admitted {
     /// The agent has passed [`replay::BUSY_ADMISSIONS`] within [`replay::BUSY_WINDOW_S`]: its key is worth a table.
     pub busy: bool,
-    /// `now` lay more than [`replay::CLOCK_STEP_S`] behind a time that the cache was told before: look at the host's clock.
+    /// `now` lay more than [`replay::CLOCK_STEP_S`] behind a time that the cache was told before: look at the host's
+    /// clock.
     pub clock_stepped_back: bool,
 }
 
@@ -98,8 +99,8 @@ struct Places {
     visa: Option<Result<Place, u32>>,
 }
 
-/// Slots swept by an `admit`: a lap takes a sixth of the life of an entry at the fill of REP-2, so that a sixth of that is
-/// the most by which counts lag.
+/// Slots swept by an `admit`: a lap takes a sixth of the life of an entry at the fill of REP-2, so that a sixth of that
+/// is the most by which counts lag.
 const SWEEP: u64 = 8;
 /// Such sweeps before a quota refuses, so that entries which have expired unnoticed are not held against anyone.
 const SWEEPS_BEFORE_REFUSAL: u32 = 64;
@@ -115,10 +116,10 @@ impl<'m> ReplayCache<'m> {
 
     /// Makes an empty cache with as many slots as fit into `memory`.
     ///
-    /// `seed` is 32 random bytes and the secret of the tags: the same on all nodes that share a store, unknown to everyone
-    /// else. Requests with `ts < accept_from` are refused, since an earlier cache may have admitted them: pass the time of the start, or
-    /// that plus the skew to catch also those that were dated ahead; 0 where nothing was forgotten. It does not
-    /// cover single-use visas, which outlive it.
+    /// `seed` is 32 random bytes and the secret of the tags: the same on all nodes that share a store, unknown to
+    /// everyone else. Requests with `ts < accept_from` are refused, since an earlier cache may have admitted them: pass
+    /// the time of the start, or that plus the skew to catch also those that were dated ahead; 0 where nothing was
+    /// forgotten. It does not cover single-use visas, which outlive it.
     ///
     /// # Errors
     /// `AbiStorage`: less memory than `words(1)`.
@@ -131,7 +132,8 @@ impl<'m> ReplayCache<'m> {
         Self::attach(memory)
     }
 
-    /// Opens the cache that [`Self::new`] made in this memory or in memory that it was copied from. Takes constant time.
+    /// Opens the cache that [`Self::new`] made in this memory or in memory that it was copied from. Takes constant
+    /// time.
     ///
     /// # Errors
     /// `AbiState`: no cache of this layout, or one that is larger than `memory`.
@@ -154,8 +156,8 @@ impl<'m> ReplayCache<'m> {
     /// may be sent again as it is.
     ///
     /// # Errors
-    /// `ClockUnknown`, `RestartGuard`, `TimestampStale` and `JwtExpired` (by the cache's clock), `ReplayDetected`, `VisaUsed`,
-    /// `AgentQuota` (only while more than half of the slots are in use), `ReplayCacheFull` (then see
+    /// `ClockUnknown`, `RestartGuard`, `TimestampStale` and `JwtExpired` (by the cache's clock), `ReplayDetected`,
+    /// `VisaUsed`, `AgentQuota` (only while more than half of the slots are in use), `ReplayCacheFull` (then see
     /// [`Self::retry_after_s`]), in this order.
     pub fn admit(&mut self, entry: &Entry<'_>, now: UnixMillis) -> Result<Admitted, Error> {
         let clock_stepped_back = self.advance_clock(now)?;
@@ -197,8 +199,8 @@ impl<'m> ReplayCache<'m> {
         }
     }
 
-    /// Every entry that is kept, in no order, with those that have expired and were not yet swept. For audits and tests: it
-    /// reads the whole table.
+    /// Every entry that is kept, in no order, with those that have expired and were not yet swept. For audits and
+    /// tests: it reads the whole table.
     pub fn entries(&self) -> impl Iterator<Item = Tag> {
         self.parts.slots.entries()
     }
@@ -291,7 +293,8 @@ impl<'m> ReplayCache<'m> {
         self.book(Change::Put { recounted }, name, now_s);
     }
 
-    /// REP-5: while more than half of the slots are in use, a name holds at most its share, and so do all new names together.
+    /// REP-5: while more than half of the slots are in use, a name holds at most its share, and so do all new names
+    /// together.
     fn check_quota(&mut self, name: u32, more: u32, now_s: u32) -> Result<(), Error> {
         if self.is_within_quota(name, more, now_s) {
             return Ok(());

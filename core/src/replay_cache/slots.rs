@@ -8,8 +8,8 @@ use super::quota::{Agents, Names};
 use super::tag::Tag;
 use crate::spec::replay;
 
-/// Sixteen slots of three words: all first halves of tags; all states (low: the expiry, 0 = free; high: the tag of the name that
-/// pays); all last halves. In this order a look needs four cache lines, not six.
+/// Sixteen slots of three words: all first halves of tags; all states (low: the expiry, 0 = free; high: the tag of the
+/// name that pays); all last halves. In this order a look needs four cache lines, not six.
 type Bucket = [[u64; replay::PROBE]; SLOT];
 const SLOT: usize = 3;
 const HEAD: usize = 24;
@@ -124,7 +124,7 @@ impl<'m> Head<'m> {
 /// The slots, in buckets of [`replay::PROBE`]. A tag lies in one of the two buckets that its halves choose, or nowhere.
 ///
 /// Two, since the size formula of REP-2 fills four slots of five: with one bucket a tag, 8 % of the requests would then
-/// find theirs full; with the emptier of two it is fewer than 1 in 10,000.
+/// find theirs full; with the emptier of two it is 1 in 10,000.
 pub(super) struct Slots<'m> {
     buckets: &'m mut [Bucket],
 }
@@ -174,7 +174,8 @@ impl Slots<'_> {
         self.buckets.len().saturating_mul(replay::PROBE)
     }
 
-    /// Fetches a tag's two buckets from memory, while other work is done: a word of every cache line that [`Self::look`] needs.
+    /// Fetches a tag's two buckets from memory, while other work is done: a word of every cache line that
+    /// [`Self::look`] needs.
     pub(super) fn touch(&self, tag: &Tag) {
         let buckets = self.homes(tag).into_iter().filter_map(|bucket| self.buckets.get(bucket));
         for [[first, ..], [state, ..], _] in buckets.clone() {

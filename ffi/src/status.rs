@@ -1,0 +1,76 @@
+//! What the numbers mean.
+
+use imagxp_core::Error;
+
+use crate::types::{imagxp_status, imagxp_str};
+
+pub(crate) const OK: imagxp_status = 0;
+pub(crate) const NEED: imagxp_status = 1;
+pub(crate) const VERIFIED: imagxp_status = 2;
+
+/// Version of this interface.
+pub const IMAGXP_ABI_VERSION: u32 = 1;
+
+/// The answer of a call.
+pub(crate) fn answer(call: impl FnOnce() -> Result<imagxp_status, Error>) -> imagxp_status {
+    call().unwrap_or_else(|error| error as imagxp_status)
+}
+
+/// A text that lives for ever.
+pub(crate) fn constant(text: &'static str) -> imagxp_str {
+    imagxp_str { ptr: text.as_ptr().cast(), len: text.len() }
+}
+
+/// The `IMAGXP_ABI_VERSION` of the library that was linked. It grows when functions or members are added; a program
+/// runs with any library whose number is at least that of its header.
+#[unsafe(no_mangle)]
+pub extern "C" fn imagxp_abi_version() -> u32 {
+    IMAGXP_ABI_VERSION
+}
+
+/// The name of a status, as the wire and the logs show it: `TIMESTAMP_STALE`. It lives for ever; empty for an unknown number.
+#[unsafe(no_mangle)]
+pub extern "C" fn imagxp_status_name(status: imagxp_status) -> imagxp_str {
+    constant(match status {
+        OK => "OK",
+        NEED => "NEED",
+        VERIFIED => "VERIFIED",
+        _ => Error::from_number(status).map_or("", Error::name),
+    })
+}
+
+/// A sentence for the log and for tools: what was wrong, and what to mend. It lives for ever; empty for an unknown
+/// number. Never send it to a remote client.
+#[unsafe(no_mangle)]
+pub extern "C" fn imagxp_status_help(status: imagxp_status) -> imagxp_str {
+    constant(match status {
+        OK => "done",
+        NEED => "fetch the document, supply it to the key cache, and call again",
+        VERIFIED => "every check holds but one: imagxp_request_admit makes it",
+        _ => Error::from_number(status).map_or("", Error::help),
+    })
+}
+
+/// The HTTP status to answer with. 200 for `IMAGXP_OK` only: `IMAGXP_VERIFIED` that was not admitted is the host's
+/// mistake, and so is an unknown number (500); `IMAGXP_NEED` that is not met is 503.
+#[unsafe(no_mangle)]
+pub extern "C" fn imagxp_status_http(status: imagxp_status) -> i32 {
+    match status {
+        OK => 200,
+        NEED => 503,
+        _ => Error::from_number(status).map_or(500, |error| error.status().into()),
+    }
+}
+
+/// The status that a remote client may be told by name: every failure of an identity looks alike there. All others stay
+/// as they are.
+#[unsafe(no_mangle)]
+pub extern "C" fn imagxp_status_public(status: imagxp_status) -> imagxp_status {
+    Error::from_number(status).map_or(status, |error| error.public() as imagxp_status)
+}
+
+/// Seconds for `Retry-After`; 0 for none. For `IMAGXP_REPLAY_CACHE_FULL` see `imagxp_replay_cache_retry_after_s`.
+#[unsafe(no_mangle)]
+pub extern "C" fn imagxp_status_retry_after_s(status: imagxp_status) -> u32 {
+    Error::from_number(status).and_then(Error::retry_after_s).unwrap_or(0)
+}

@@ -1,0 +1,102 @@
+//! A verdict, from the core's form to the flat one and back.
+
+use imagxp_core::replay_cache::{Entry, VisaUse};
+use imagxp_core::{Error, Grant, Policy, Proof, Request, Step, UnixMillis, Verified, check_nonce, host, key, spec};
+
+use crate::status::{NEED, VERIFIED};
+use crate::texts::{Texts, text};
+use crate::types::*;
+
+/// Room for a token's `jti` and a key's thumbprint.
+pub(crate) const ROOM: usize = spec::jwt::JTI_MAX + key::Kid::LEN;
+
+/// Room at the end of the scratch: for those, and for what the policy says of the issuer that they take most of.
+pub(crate) fn room(policy: &Policy<'_>) -> usize {
+    let issuer = policy.issuers().map(|issuer| issuer.iss.len().saturating_add(issuer.jwks_url.len())).max();
+    issuer.unwrap_or(0).saturating_add(ROOM)
+}
+
+/// The flat form of a step.
+pub(crate) fn write(
+    request: &Request<'_>,
+    step: &Step<'_>,
+    policy: &Policy<'_>,
+    texts: &mut Texts<'_>,
+) -> Result<imagxp_verified, Error> {
+    let empty = imagxp_verified { size: size_of::<imagxp_verified>(), ..imagxp_verified::default() };
+    match step {
+        Step::Need(need) => Ok(imagxp_verified { status: NEED, need: texts.need(need)?, ..empty }),
+        Step::Verified(verified) => {
+            let mut found = imagxp_verified { status: VERIFIED, window_ms: policy.window_ms(), ..empty };
+            write_grant(&mut found, verified.grant(), texts)?;
+            write_request(&mut found, request, texts)?;
+            write_use(&mut found, verified);
+            Ok(found)
+        }
+    }
+}
+
+fn write_grant(found: &mut imagxp_verified, grant: &Grant<'_>, texts: &mut Texts<'_>) -> Result<(), Error> {
+    found.visitor = grant.visitor as i32;
+    found.bound = grant.bound as i32;
+    found.proof = grant.proof as i32;
+    found.key = grant.prepare.map_or(0, imagxp_core::KeyId::to_number);
+    if let Some(refresh) = &grant.refresh {
+        found.refresh = texts.need(refresh)?;
+    }
+    if let Some(key) = &grant.key {
+        found.kid = texts.span(key.kid().as_str())?;
+    }
+    if let Some(claims) = grant.claims {
+        found.flags |= if claims.ads_displayed { IMAGXP_SIGNED | IMAGXP_ADS_DISPLAYED } else { IMAGXP_SIGNED };
+        found.purpose = claims.purpose as i32;
+        found.agent_id = texts.span(claims.agent_id)?;
+        found.resource = texts.span(claims.resource)?;
+    }
+    if let Some(token) = &grant.visa {
+        found.issuer = texts.span(token.issuer)?;
+        found.jti = texts.span(token.jti.as_ref().map_or("", |jti| jti.as_str()))?;
+        found.amount_micros = if grant.proof == Proof::Visa { token.amount } else { 0 };
+        found.expires_s = token.exp_s;
+        found.flags |= if token.bound { IMAGXP_TOKEN_BOUND } else { 0 };
+    }
+    Ok(())
+}
+
+fn write_request(found: &mut imagxp_verified, request: &Request<'_>, texts: &mut Texts<'_>) -> Result<(), Error> {
+    found.nonce = texts.span(request.nonce().unwrap_or_default())?;
+    found.payload = texts.span(request.payload_json().unwrap_or_default())?;
+    found.ts_ms = request.ts().map_or(0, UnixMillis::as_ms);
+    Ok(())
+}
+
+fn write_use(found: &mut imagxp_verified, verified: &Verified<'_>) {
+    let single_use = verified.entry().is_some_and(|entry| entry.visa.is_some());
+    found.flags |= if single_use { IMAGXP_SINGLE_USE } else { 0 };
+}
+
+/// What to remember of a verified request; nothing of a visitor without headers.
+///
+/// # Errors
+/// `ABI_STATE`: not verified, admitted before, or not the scratch of the call that verified it.
+pub(crate) fn entry<'s>(found: &imagxp_verified, scratch: &'s [u8]) -> Result<Option<Entry<'s>>, Error> {
+    if found.status != VERIFIED {
+        return Err(Error::AbiState);
+    }
+    if found.flags & IMAGXP_SIGNED == 0 {
+        return Ok(None);
+    }
+    let (agent_id, nonce) = (text(scratch, found.agent_id)?, text(scratch, found.nonce)?);
+    // A scratch that was used again in the meantime is most likely found here.
+    host::check_agent_id(agent_id, host::Mode::Development).map_err(|_| Error::AbiState)?;
+    check_nonce(nonce).map_err(|_| Error::AbiState)?;
+    let visa = match found.flags & IMAGXP_SINGLE_USE {
+        0 => None,
+        _ => Some(VisaUse {
+            issuer: text(scratch, found.issuer)?,
+            jti: text(scratch, found.jti)?,
+            exp_s: found.expires_s,
+        }),
+    };
+    Ok(Some(Entry { agent_id, nonce, ts: UnixMillis::from_ms(found.ts_ms), window_ms: found.window_ms, visa }))
+}
