@@ -1,7 +1,6 @@
 //! Policies: read once, asked for ever.
 
-use imagxp_core::codec::writer::Writer;
-use imagxp_core::{Error, Policy, Purpose};
+use imagxp_core::{Error, Policy, Purpose, money};
 
 use crate::memory::{Input, Output, disjoint};
 use crate::status::{NEED, OK, answer};
@@ -93,11 +92,7 @@ pub unsafe extern "C" fn imagxp_policy_terms(
 
 fn read_terms(policy: &Policy<'_>, scratch: &mut [u8]) -> Result<imagxp_terms, Error> {
     let (_, mut texts) = Texts::new(scratch, usize::MAX);
-    let mut digits = [0; 32];
-    let mut price = Writer::new(&mut digits);
-    if policy.price() > 0 {
-        write_decimal(policy.price(), &mut price);
-    }
+    let price = money::decimal(policy.price());
     Ok(imagxp_terms {
         size: size_of::<imagxp_terms>(),
         flags: flags(policy),
@@ -105,21 +100,10 @@ fn read_terms(policy: &Policy<'_>, scratch: &mut [u8]) -> Result<imagxp_terms, E
         window_ms: policy.window_ms(),
         skew_ms: policy.skew_ms(),
         price_micros: policy.price(),
-        price: texts.span(price.finish()?.0)?,
+        price: texts.span(if policy.price() > 0 { price.as_str() } else { "" })?,
         broker_url: texts.span(policy.broker_url())?,
         payment_pointer: texts.span(policy.payment_pointer())?,
     })
-}
-
-/// Micro-units as a decimal, without needless zeros.
-fn write_decimal(micros: i64, writer: &mut Writer<'_>) {
-    writer.integer(micros / 1_000_000);
-    let mut fraction = micros % 1_000_000;
-    writer.text(if fraction > 0 { "." } else { "" });
-    while fraction > 0 {
-        writer.integer(fraction / 100_000);
-        fraction = fraction % 100_000 * 10;
-    }
 }
 
 fn flags(policy: &Policy<'_>) -> u32 {

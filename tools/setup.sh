@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Installs what the Makefile's targets need on Debian. As root it installs; else it says what is missing.
+set -euo pipefail
+
+packages=()
+need() { # command, package
+    command -v "$1" >/dev/null || packages+=("$2")
+}
+need gcc build-essential
+need g++ build-essential
+need make build-essential
+need clang clang
+need pkg-config pkg-config
+need valgrind valgrind
+need cmake cmake
+need objcopy binutils
+need python3 python3
+need column bsdextrautils
+[ -e /usr/include/openssl/evp.h ] || packages+=(libssl-dev)
+
+if [ ${#packages[@]} -gt 0 ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "setup: installing ${packages[*]}"
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get update -qq
+        apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+    else
+        echo "setup: missing: ${packages[*]} (run as root on Debian, or install them)" >&2
+        [ "${CI:-}" != true ] || exit 1
+    fi
+fi
+if ! command -v cargo >/dev/null; then
+    echo "setup: cargo is missing: install Rust 1.91 or newer from https://rustup.rs" >&2
+    exit 1
+fi
