@@ -1,1 +1,51 @@
-fn main(){}
+//! `imagxp`: keys, manifests, signed requests and verdicts on the command line.
+//!
+//! One file a subcommand in `commands/`; beside it what several of them share. Every subcommand reads its input, calls the
+//! library, and prints; what is decided is decided there.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod commands;
+mod explain;
+mod failure;
+mod input;
+mod keys;
+mod net;
+mod print;
+mod purpose;
+mod request_file;
+mod serve;
+mod sign;
+mod target;
+mod verdict;
+mod verifier;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Identity of AI agents on the web: make keys, publish them, sign requests, verify them.
+#[derive(Parser)]
+#[command(name = "imagxp", version, styles = print::STYLES, max_term_width = 110, after_help = START)]
+struct Cli {
+    #[command(subcommand)]
+    command: commands::Command,
+}
+
+const START: &str = "\
+An agent, from nothing:
+  imagxp keygen > .env && set -a && . ./.env && set +a
+  export IMAGXP_AGENT_ID=bot.example.com
+  imagxp manifest --contact you@example.com > imagxp-agent.json
+      # serve it at https://bot.example.com/.well-known/imagxp-agent.json
+  imagxp fetch https://pub.example.com/a --purpose RAG_RETRIEVAL
+
+What a publisher makes of a request:
+  imagxp sign https://pub.example.com/a --purpose SUMMARY | imagxp verify --url https://pub.example.com/a
+
+Without a domain, on this machine only: `imagxp demo`, and --dev.";
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cli.command.run().unwrap_or_else(|failure| failure.report())
+}

@@ -7,15 +7,17 @@
 // The names are those of C.
 #![allow(non_camel_case_types)]
 
-mod agent;
-mod agent_keys;
-mod host;
+pub mod agent;
+pub mod agent_keys;
+pub mod host;
 mod memory;
-mod policy;
-mod publisher;
+pub mod policy;
+pub mod publisher;
+pub mod refusal;
 mod runtime;
-mod state;
-mod status;
+mod same;
+pub mod state;
+pub mod status;
 mod texts;
-mod types;
+pub mod types;
 mod verdict;

@@ -17,4 +17,4 @@ pub mod publisher;
 pub mod system;
 
 pub use fetch::{Fetched, Fetcher, Pending, Settings};
-pub use publisher::{Decision, Publisher, Refusal};
+pub use publisher::{Decision, Publisher, Refused};

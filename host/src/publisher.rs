@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use http::HeaderMap;
-use imagxp::key_cache::Sizes;
+use imagxp::story::{Fetch, Missing, Visited};
 use imagxp::{
-    Error, Grant, Headers, KeyCache, Keys, Kind, Need, Policy, ReplayCache, Request, Step, UnixMillis, Verified,
-    Visitor,
+    Error, Grant, Headers, KeyCache, KeyId, Keys, Kind, Need, Policy, Refusal, ReplayCache, Request, Sizes, Step,
+    Story, UnixMillis, Verified, Visit,
 };
 
 use crate::fetch::{Fetched, Fetcher, Wanted};
@@ -49,16 +49,14 @@ pub struct Decision<'r> {
     /// Which documents had to be fetched for it.
     pub documents: Vec<Document>,
     /// Admitted or refused.
-    pub outcome: Result<Grant<'r>, Refusal>,
+    pub outcome: Result<Grant<'r>, Refused<'r>>,
 }
 
 /// A document that a decision had to wait for.
 #[derive(Clone, Debug)]
 pub struct Document {
     /// Which one.
-    pub kind: Kind,
-    /// Where it is.
-    pub url: String,
+    pub wanted: Wanted,
     /// When it was asked for.
     pub asked: UnixMillis,
     /// When the answer was there.
@@ -67,18 +65,21 @@ pub struct Document {
     pub fetched: Arc<Fetched>,
 }
 
-/// Why not, and when to come again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
+/// Why not, and what to tell the client.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused<'r> {
     /// The precise code, for the log.
     pub error: Error,
+    /// Status, body and headers.
+    pub answer: Refusal<'r>,
     /// For `Retry-After`.
     pub retry_after_s: Option<u32>,
 }
 
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self { error, retry_after_s: error.retry_after_s() }
+impl<'r> Refused<'r> {
+    fn new(error: Error, policy: &Policy<'r>) -> Self {
+        let answer = Refusal::new(error, policy);
+        Self { error, answer, retry_after_s: answer.retry_after_s() }
     }
 }
 
@@ -131,15 +132,28 @@ impl Publisher {
         Ok(documents)
     }
 
-    /// Decides about a request. `client` is the address that it came from, for the budget of fetches.
-    pub async fn decide<'r>(&'r self, request: &'r Request<'_>, client: Option<IpAddr>) -> Decision<'r> {
+    /// Decides about a request, as [`Request::parse`] read or refused it. `client` is the address that it came from,
+    /// for the budget of fetches.
+    ///
+    /// # Errors
+    /// `ABI_STATE`, in practice never: a refusal is a decision, too.
+    pub async fn decide<'r>(
+        &'r self,
+        request: Result<&'r Request<'_>, Error>,
+        client: Option<IpAddr>,
+    ) -> Result<Decision<'r>, Error> {
         let received = system::now();
+        let policy = self.policy()?;
         let mut documents = Vec::new();
-        let outcome = match self.verify(request, client, &mut documents).await {
-            Ok(verified) => self.admit(verified),
-            Err(error) => Err(error.into()),
+        let verified = match request {
+            Ok(request) => self.verify(request, client, &mut documents).await,
+            Err(error) => Err(error),
         };
-        Decision { received, decided: system::now(), documents, outcome }
+        let outcome = match verified {
+            Ok(verified) => self.admit(verified, &policy),
+            Err(error) => Err(Refused::new(error, &policy)),
+        };
+        Ok(Decision { received, decided: system::now(), documents, outcome })
     }
 
     /// At most three times, once for each document.
@@ -170,15 +184,17 @@ impl Publisher {
         })?;
         let answered = system::now();
         self.write(|keys| keys.supply(need, fetched.answer(), answered))?;
-        Ok(Document { kind: need.kind, url: need.url.to_owned(), asked, answered, fetched })
+        Ok(Document { wanted: Wanted::from(need), asked, answered, fetched })
     }
 
-    fn admit<'r>(&self, verified: Verified<'r>) -> Result<Grant<'r>, Refusal> {
+    fn admit<'r>(&self, verified: Verified<'r>, policy: &Policy<'r>) -> Result<Grant<'r>, Refused<'r>> {
         let mut words = self.replay.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut replay = ReplayCache::attach(&mut words)?;
-        verified.admit(&mut replay, system::now()).map_err(|error| match error {
-            Error::ReplayCacheFull => Refusal { error, retry_after_s: Some(replay.retry_after_s()) },
-            _ => error.into(),
+        let mut replay = ReplayCache::attach(&mut words).map_err(|error| Refused::new(error, policy))?;
+        let grant = verified.grant().clone();
+        verified.admit(&mut replay, system::now()).map_err(|error| {
+            let answer = Refusal::at_admission(error, &grant, policy);
+            let full = (error == Error::ReplayCacheFull).then(|| replay.retry_after_s());
+            Refused { error, answer, retry_after_s: full.or(answer.retry_after_s()) }
         })
     }
 
@@ -212,7 +228,7 @@ impl Publisher {
 #[derive(Clone, Debug, Default)]
 pub struct Hints {
     refresh: Option<Wanted>,
-    prepare: Option<imagxp::KeyId>,
+    prepare: Option<KeyId>,
 }
 
 impl Hints {
@@ -234,67 +250,70 @@ impl Decision<'_> {
     /// The HTTP status: 200 if admitted.
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.outcome.as_ref().map_or_else(|refusal| refusal.error.status(), |_| 200)
+        self.outcome.as_ref().map_or_else(|refused| refused.answer.status(), |_| 200)
     }
 
     /// The precise code: `OK` if admitted. For the log.
     #[must_use]
     pub fn code(&self) -> &'static str {
-        self.outcome.as_ref().map_or_else(|refusal| refusal.error.name(), |_| "OK")
+        self.outcome.as_ref().map_or_else(|refused| refused.error.name(), |_| "OK")
+    }
+
+    /// The story, a line each, for a log that people read (protocol.md section 8).
+    #[must_use]
+    pub fn story(&self, visit: &Visit<'_>, request: Option<&Request<'_>>, policy: &Policy<'_>) -> Vec<String> {
+        let fetches: Vec<_> = self.documents.iter().map(Document::told).collect();
+        let story = Story::publisher(&Visited {
+            visit,
+            claims: request.and_then(Request::claims),
+            policy: *policy,
+            fetches: &fetches,
+            verdict: self.outcome.as_ref().map_err(|refused| refused.error),
+            received: self.received,
+            judged: self.decided,
+        });
+        lines(&story)
     }
 }
 
-impl Refusal {
-    /// The body that the client gets (protocol.md section 6): the public code and nothing of the input.
+/// A story's lines.
+#[must_use]
+pub fn lines(story: &Story<'_>) -> Vec<String> {
+    let mut out = [0; 2_800];
+    (0..story.len()).filter_map(|index| story.line(index, &mut out).ok().map(str::to_owned)).collect()
+}
+
+impl Document {
+    fn told(&self) -> Fetch<'_> {
+        let found = match &*self.fetched {
+            Fetched::Found { body, .. } => Ok(body.len()),
+            Fetched::NotThere(_) => Err(Missing::NotThere),
+            Fetched::Unreachable(_) => Err(Missing::Unreachable),
+        };
+        Fetch { need: self.wanted.need(), asked: self.asked, answered: self.answered, found }
+    }
+}
+
+impl Refused<'_> {
+    /// The body that the client gets: the public code, and nothing of the input.
     #[must_use]
     pub fn body(&self) -> String {
-        let code = self.error.public().name();
-        let visitor = Visitor::UnidentifiedBot.name();
-        // Refused for payment means that who came is known.
-        match self.error.status() {
-            402 => {
-                let visitor = Visitor::VerifiedAgent.name();
-                format!(r#"{{"error":"{code}","visitor_type":"{visitor}","proof_used":"NONE"}}"#)
-            }
-            _ => format!(r#"{{"error":"{code}","visitor_type":"{visitor}"}}"#),
-        }
+        let mut out = [0; imagxp::spec::refusal::BODY_MAX];
+        self.answer.body(&mut out).unwrap_or_default().to_owned()
     }
 
-    /// The headers that the client gets beside it: when to come again, where to pay.
+    /// The headers beside it: the media type, when to come again, where to pay.
     #[must_use]
-    pub fn headers(&self, policy: &Policy<'_>) -> Vec<(&'static str, String)> {
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = vec![("content-type", "application/json".to_owned())];
-        if let Some(seconds) = self.retry_after_s {
-            headers.push(("retry-after", seconds.to_string()));
-        }
-        if self.error.status() == 402 && !policy.broker_url().is_empty() {
-            headers.push((imagxp::spec::header::BROKER, policy.broker_url().to_owned()));
-        }
-        if self.error.status() == 402 && policy.price() > 0 {
-            headers.push((imagxp::spec::header::PRICE, decimal(policy.price())));
+        headers.extend(self.retry_after_s.map(|seconds| ("retry-after", seconds.to_string())));
+        if let Some(hints) = self.answer.hints() {
+            headers.extend(hints.iter().map(|(name, value)| (name, value.to_owned())));
         }
         headers
     }
 }
 
-/// Millionths as a decimal number.
-fn decimal(micros: i64) -> String {
-    let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 fn zeroed(words: usize) -> Box<[u64]> {
     vec![0; words].into_boxed_slice()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn money() {
-        for (micros, text) in [(1_000, "0.001"), (2_000_000, "2"), (1_500_000, "1.5"), (1, "0.000001"), (10_000_000, "10")] {
-            assert_eq!(decimal(micros), text);
-        }
-    }
 }

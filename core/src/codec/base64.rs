@@ -197,6 +197,7 @@ fn read_secret<'o, E: Encoding>(text: &[u8], out: &'o mut [u8], error: Error) ->
 mod tests {
     extern crate std;
     use super::*;
+    use std::vec::Vec;
 
     /// RFC 4648 section 10.
     const RFC: [(&str, &str, &str); 7] = [
@@ -210,14 +211,14 @@ mod tests {
     ];
 
     /// Both decoders, which must agree.
-    fn standard(text: &str) -> Option<std::vec::Vec<u8>> {
+    fn standard(text: &str) -> Option<Vec<u8>> {
         let (mut fast, mut slow) = ([0; 4096], [0; 4096]);
         let fast = decode(text.as_bytes(), &mut fast);
         assert_eq!(fast, decode_secret(text.as_bytes(), &mut slow), "{text}");
         fast.ok().map(<[u8]>::to_vec)
     }
 
-    fn url(text: &str) -> Option<std::vec::Vec<u8>> {
+    fn url(text: &str) -> Option<Vec<u8>> {
         let (mut fast, mut slow) = ([0; 4096], [0; 4096]);
         let fast = url_decode(text.as_bytes(), &mut fast);
         assert_eq!(fast, url_decode_secret(text.as_bytes(), &mut slow), "{text}");

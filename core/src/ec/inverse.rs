@@ -133,30 +133,57 @@ fn batch_vartime(mut eta: Signed, f: Word, g: Word) -> (Signed, Matrix) {
     (eta, Matrix { u: u as Signed, v: v as Signed, q: q as Signed, r: r as Signed })
 }
 
-/// `BATCH_STEPS` divsteps in constant time. zeta is -(delta + 1/2).
-fn batch(mut zeta: Signed, f: Word, g: Word) -> (Signed, Matrix) {
-    // The matrix is scaled to LIMB_BITS steps from the start.
-    let scale: Word = 1 << (LIMB_BITS - BATCH_STEPS);
-    let (mut u, mut v, mut q, mut r): (Word, Word, Word, Word) = (scale, 0, 0, scale);
-    let (mut f, mut g) = (f, g);
-    for _ in 0..BATCH_STEPS {
+/// `BATCH_STEPS` divsteps in constant time. zeta is -(delta + 1/2). The matrix is scaled to LIMB_BITS steps.
+fn batch(zeta: Signed, f: Word, g: Word) -> (Signed, Matrix) {
+    let (zeta, f, g, first) = steps(BATCH_STEPS.min(30), zeta, f, g);
+    if BATCH_STEPS <= 30 {
+        return (zeta, first);
+    }
+    let (zeta, _, _, second) = steps(BATCH_STEPS - 30, zeta, f, g);
+    let entry = |a: Signed, b: Signed, c: Signed, d: Signed| (a * b + c * d) << (LIMB_BITS - BATCH_STEPS);
+    let u = entry(second.u, first.u, second.v, first.q);
+    let v = entry(second.u, first.v, second.v, first.r);
+    let q = entry(second.q, first.u, second.r, first.q);
+    let r = entry(second.q, first.v, second.r, first.r);
+    (zeta, Matrix { u, v, q, r })
+}
+
+/// At most 30 divsteps in constant time, and their matrix.
+///
+/// A row of the matrix, two numbers of at most 2^30 in size, is one integer u + v·2^32: everything done to it is linear
+/// (T. Pornin, "Optimized binary GCD for modular inversion", 2020, section 3.1).
+#[inline(always)]
+fn steps(count: usize, mut zeta: Signed, mut f: Word, mut g: Word) -> (Signed, Word, Word, Matrix) {
+    let (mut uv, mut qr): (u64, u64) = (1, 1 << 32);
+    for _ in 0..count {
         // If delta > 0 and g is odd: (f, g) = (g, (g - f)/2). Else g = (g + (g odd)·f)/2.
-        let mut swap = core::hint::black_box((zeta >> (BITS - 1)) as Word);
-        let odd = word::mask(g & 1);
-        let (x, y, z) = ((f ^ swap).wrapping_sub(swap), (u ^ swap).wrapping_sub(swap), (v ^ swap).wrapping_sub(swap));
-        g = g.wrapping_add(x & odd);
-        q = q.wrapping_add(y & odd);
-        r = r.wrapping_add(z & odd);
-        swap &= odd;
+        let negative = word::loop_mask((zeta as Word) >> (BITS - 1));
+        let odd = word::loop_mask(g & 1);
+        g = g.wrapping_add((f ^ negative).wrapping_sub(negative) & odd);
+        qr = qr.wrapping_add((uv ^ extend(negative)).wrapping_sub(extend(negative)) & extend(odd));
+        let swap = negative & odd;
         zeta = (zeta ^ swap as Signed).wrapping_sub(1);
         f = f.wrapping_add(g & swap);
-        u = u.wrapping_add(q & swap);
-        v = v.wrapping_add(r & swap);
+        uv = uv.wrapping_add(qr & extend(swap));
         g >>= 1;
-        u <<= 1;
-        v <<= 1;
+        uv <<= 1;
     }
-    (zeta, Matrix { u: u as Signed, v: v as Signed, q: q as Signed, r: r as Signed })
+    let ((u, v), (q, r)) = (unpack(uv), unpack(qr));
+    (zeta, f, g, Matrix { u, v, q, r })
+}
+
+/// A mask of a word as one of 64 bits.
+#[inline(always)]
+fn extend(mask: Word) -> u64 {
+    mask as Signed as i64 as u64
+}
+
+/// u and v of u + v·2^32, for |u| < 2^31.
+#[inline(always)]
+fn unpack(packed: u64) -> (Signed, Signed) {
+    let u = packed as i32;
+    let v = (packed.wrapping_sub(u as i64 as u64) >> 32) as i32;
+    (u as Signed, v as Signed)
 }
 
 /// (f, g) = matrix·(f, g) / 2^LIMB_BITS, exactly.

@@ -95,6 +95,7 @@ impl Xyzz {
     }
 
     /// self + q where neither is infinity and they are neither equal nor opposite. Constant time.
+    #[inline(always)]
     pub(super) fn add_affine_distinct(&self, q: &Affine) -> Self {
         let p = q.x.mul_inline(&self.zz).sub(&self.x);
         let r = q.y.mul_inline(&self.zzz).sub(&self.y);

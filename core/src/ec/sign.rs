@@ -10,7 +10,7 @@ use super::generator::{SIGNING_COMB, SIGNING_TABLE};
 use super::nonce::Nonces;
 use super::point::{Affine, Entry, Xyzz};
 use super::scalar::Scalar;
-use super::word::mask;
+use super::word::{Word, mask};
 use super::{Point, Signature};
 
 /// A private key: 1 <= d < n. Not `Clone`, shows nothing, wiped when dropped.
@@ -98,7 +98,7 @@ fn multiply_generator(k: &Scalar) -> Xyzz {
         *sum = double(&sum);
         let teeth = SIGNING_COMB.teeth_of_pass(&bits, pass);
         for block in 0..SIGNING_COMB.blocks {
-            let term = Zeroizing::new(look_up(SIGNING_COMB, teeth, block));
+            let term = look_up(SIGNING_COMB, teeth, block);
             *sum = if pass == SIGNING_COMB.passes - 1 && block == 0 {
                 Xyzz::from_affine(&term)
             } else if pass == last_pass && block == last_block {
@@ -124,16 +124,25 @@ fn look_up(comb: Comb, teeth: u64, block: usize) -> Affine {
     let negative = black_box((bits >> (sign % 64) & 1).wrapping_sub(1));
     let wanted = (bits ^ negative) & ((1 << (sign % 64)) - 1);
     let entries = SIGNING_TABLE.get(comb.first_entry(block)..comb.first_entry(block + 1)).unwrap_or_default();
+    // All masks are made before one is used, and the optimiser does not see how: it would make branches of them, even of
+    // conditional moves.
+    let mut masks: [u64; LARGEST_BLOCK] = core::array::from_fn(|i| equal_mask(i as u64, wanted));
+    let masks = black_box(&mut masks);
     let mut found = [0; 8];
-    for (i, entry) in (0u64..).zip(entries) {
-        let keep = black_box(((i ^ wanted).wrapping_sub(1) as i64 >> 63) as u64);
+    for (entry, mask) in entries.iter().zip(masks) {
         for (found, word) in found.iter_mut().zip(entry) {
-            *found |= word & keep;
+            *found |= word & *mask;
         }
     }
-    let term = Affine::from_entry(&found).negate_masked(mask((negative & 1) as _));
-    found.zeroize();
-    term
+    Affine::from_entry(&found).negate_masked(mask((negative & 1) as Word))
+}
+
+const LARGEST_BLOCK: usize = SIGNING_COMB.first_entry(1);
+
+/// All ones if a = b, else zero, for a, b < 2^63.
+#[inline(always)]
+fn equal_mask(a: u64, b: u64) -> u64 {
+    ((a ^ b).wrapping_sub(1) as i64 >> 63) as u64
 }
 
 /// Overwrites the stack that a signature used: the compiler keeps copies of what it works on there, which no variable

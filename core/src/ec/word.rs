@@ -55,6 +55,28 @@ pub(super) const fn mask(bit: Word) -> Word {
     core::hint::black_box((0 as Word).wrapping_sub(bit))
 }
 
+/// [`mask`] where each one waits for the last: a processor with conditional moves gets no barrier, which would double
+/// the time of the loop. That no branch came of it is checked in the machine code (docs/design-ec.md, "Constant time").
+#[inline(always)]
+pub(super) const fn loop_mask(bit: Word) -> Word {
+    let mask = (0 as Word).wrapping_sub(bit);
+    if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) { mask } else { core::hint::black_box(mask) }
+}
+
+/// `a` if `condition`, else `b`, as a conditional move: never a branch.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[inline(always)]
+pub(super) fn choose(condition: bool, a: u64, b: u64) -> u64 {
+    core::hint::select_unpredictable(condition, a, b)
+}
+
+/// `a` if `condition`, else `b`, for processors that may have no conditional move.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[inline(always)]
+pub(super) fn choose(condition: bool, a: u64, b: u64) -> u64 {
+    b ^ (core::hint::black_box(u64::from(condition).wrapping_neg()) & (a ^ b))
+}
+
 /// 1 if `a` is zero, else 0, without a branch.
 #[inline(always)]
 pub(super) fn is_zero(a: &Words) -> Word {

@@ -118,11 +118,13 @@ impl<'k> Log<'k> {
     /// # Errors
     /// What is wrong with this line. Go on with the next all the same.
     pub fn line<'l>(&mut self, line: &'l [u8]) -> Result<Record<'l>, Fault> {
+        let sealed = self.sealed;
         let (record, checks) = self.line_unchecked(line)?;
-        match checks.iter().all(|check| check.verify().is_ok()) {
-            true => Ok(record),
-            false => Err(self.fault(What::Signature)),
+        if checks.iter().all(|check| check.verify().is_ok()) {
+            return Ok(record);
         }
+        self.sealed = sealed;
+        Err(self.fault(What::Signature))
     }
 
     /// As [`Self::line`], but leaves the check of a checkpoint's signature to the caller, who makes up to sixteen at once

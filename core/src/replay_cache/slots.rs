@@ -223,7 +223,7 @@ impl Slots<'_> {
         seen
     }
 
-    /// Writes an entry. Cut between any two stores, the slot is free or whole (house rule: expiry 0, tag, expiry).
+    /// Writes an entry. Cut between any two stores, the slot is free or whole: expiry 0, tag, expiry.
     pub(super) fn put(&mut self, place: Place, tag: &Tag, name: u32) {
         let Some([a, state, b]) = self.slot(place) else { return };
         *state = join(0, name);

@@ -22,7 +22,7 @@ const FAILURES_SHOWN: usize = 40;
 pub(crate) struct Run {
     passed: usize,
     failed: usize,
-    skipped: Vec<String>,
+    skipped: usize,
 }
 
 impl Run {
@@ -44,7 +44,7 @@ impl Run {
     pub(crate) fn json(&mut self, folder: &Path, name: &str, cases: impl FnOnce(&Value, &mut Tally)) {
         match std::fs::read(folder.join(name)) {
             Err(_) => self.skip(name),
-            Ok(text) => self.file(name, |tally| match serde_json::from_slice(&text) {
+            Ok(text) => self.file(name, |tally| match serde_json::from_str(&whole_characters(&text)) {
                 Ok(document) => cases(&document, tally),
                 Err(error) => tally.fail("the file", &error.to_string()),
             }),
@@ -54,16 +54,16 @@ impl Run {
     /// Says that something is not there.
     pub(crate) fn skip(&mut self, name: &str) {
         println!("{name:<56} SKIPPED: not there");
-        self.skipped.push(name.to_owned());
+        self.skipped += 1;
     }
 
     /// Prints the last line. A run that ran nothing has failed, and so has one that lacks what it must have.
     pub(crate) fn finish(mut self, must_be_whole: bool) -> ExitCode {
-        if !self.skipped.is_empty() {
-            println!("SKIPPED {} of the sets: {}", self.skipped.len(), self.skipped.join(", "));
+        if self.skipped > 0 {
+            println!("SKIPPED {} sets: see above", self.skipped);
         }
         if self.passed == 0 || must_be_whole {
-            self.failed += self.skipped.len().max(usize::from(self.passed == 0));
+            self.failed += self.skipped.max(usize::from(self.passed == 0));
         }
         println!("{} passed, {} failed", self.passed, self.failed);
         if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -131,6 +131,36 @@ pub(crate) fn rows(document: &Value) -> impl Iterator<Item = (String, &Value)> {
     let lists = [document, &document["tests"], &document["vectors"]];
     let rows = lists.into_iter().find_map(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     rows.iter().enumerate().map(|(place, row)| (id(row, place), row))
+}
+
+/// The text with U+FFFD for every half of a surrogate pair that stands alone as an escape: serde_json refuses them, and a few
+/// files of others have them.
+fn whole_characters(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let mut whole = String::with_capacity(text.len());
+    let mut rest = &*text;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        whole.push_str(before);
+        let len = match (surrogate(escape), escape.get(6..).and_then(surrogate)) {
+            (Some(0xD800..0xDC00), Some(0xDC00..0xE000)) => 12,
+            (Some(_), _) => {
+                whole.push('\u{FFFD}');
+                rest = &escape[6..];
+                continue;
+            }
+            (None, _) => 1 + escape[1..].chars().next().map_or(0, char::len_utf8),
+        };
+        whole.push_str(&escape[..len]);
+        rest = &escape[len..];
+    }
+    whole + rest
+}
+
+/// The code of an escape that stands for half a pair.
+fn surrogate(escape: &str) -> Option<u32> {
+    let code = u32::from_str_radix(escape.strip_prefix("\\u")?.get(..4)?, 16).ok()?;
+    (0xD800..0xE000).contains(&code).then_some(code)
 }
 
 /// The folder named by a variable of the environment.

@@ -1,10 +1,8 @@
 //! The `Name = value` files of NIST and BoringSSL, and Wycheproof's DER signatures.
 
-/// One block between empty lines: its names and values, and the sections `[..]` in force.
+/// One block between empty lines: its names and values.
 pub(crate) struct Block<'t> {
     fields: Vec<(&'t str, &'t str)>,
-    /// The last lines in brackets.
-    pub(crate) section: &'t str,
 }
 
 impl<'t> Block<'t> {
@@ -22,14 +20,12 @@ impl<'t> Block<'t> {
 /// The blocks of a file.
 pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut blocks = Vec::new();
-    let mut section = "";
     let mut fields = Vec::new();
     for line in text.lines().chain([""]).map(str::trim) {
         match line.split_once('=') {
-            _ if line.starts_with('#') => {}
-            _ if line.starts_with('[') => section = line,
+            _ if line.starts_with(['#', '[']) => {}
             Some((name, value)) => fields.push((name.trim(), value.trim())),
-            None if !fields.is_empty() => blocks.push(Block { fields: std::mem::take(&mut fields), section }),
+            None if !fields.is_empty() => blocks.push(Block { fields: std::mem::take(&mut fields) }),
             None => {}
         }
     }
@@ -64,7 +60,7 @@ fn integer(der: &[u8]) -> Option<(&[u8], &[u8])> {
     match number {
         [0, second, ..] if *second < 0x80 => None,
         [0, number @ ..] => Some((number, rest)),
-        [0x80.., ..] => None,
+        [first, ..] if *first >= 0x80 => None,
         number => Some((number, rest)),
     }
 }

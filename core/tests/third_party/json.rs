@@ -145,9 +145,12 @@ fn number(text: &str) -> Result<String, Error> {
     String::from_utf8(canonical).map_err(|_| Error::JsonUtf8)
 }
 
-/// RFC 8259 section 6, by serde_json.
+/// RFC 8259 section 6.
 fn is_json_number(text: &str) -> bool {
-    let starts = text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
-    let number: Result<&serde_json::value::RawValue, _> = serde_json::from_str(text);
-    starts && number.is_ok()
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+    let whole = whole.strip_prefix('-').unwrap_or(whole);
+    let exponent = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits(whole) && (whole == "0" || !whole.starts_with('0')) && digits(fraction) && digits(exponent)
 }

@@ -33,6 +33,12 @@ pub fn system_and(file: &Path) -> io::Result<Arc<ClientConfig>> {
     if count == 0 { Err(wrong("no certificate in it".to_owned())) } else { config(roots) }
 }
 
+/// No authority at all: for plain http on this machine.
+#[must_use]
+pub fn nobody() -> RootCertStore {
+    RootCertStore::empty()
+}
+
 /// These authorities only.
 ///
 /// # Errors

@@ -1,1 +1,138 @@
-fn main(){}
+//! Writes `include/imagxp.h`: types and functions by cbindgen from `ffi/src`, codes and names from the core's own tables,
+//! and around them the texts of `ffi/header`. `--check` compares instead, for CI.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::{env, fs};
+
+use imagxp::{Error, spec};
+
+/// In the order in which the header shows them.
+const SOURCES: [&str; 9] = [
+    "types.rs",
+    "status.rs",
+    "policy.rs",
+    "state.rs",
+    "publisher.rs",
+    "refusal.rs",
+    "agent_keys.rs",
+    "agent.rs",
+    "host.rs",
+];
+const HEADER: &str = "include/imagxp.h";
+
+fn main() -> ExitCode {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let header = write(&root);
+    let path = root.join(HEADER);
+    if env::args().any(|argument| argument == "--check") {
+        if fs::read_to_string(&path).is_ok_and(|committed| committed == header) {
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("{HEADER} is not what the sources say: run `make header`, and look at what changed");
+        return ExitCode::FAILURE;
+    }
+    fs::write(path, header).expect("the header can be written");
+    ExitCode::SUCCESS
+}
+
+fn write(root: &Path) -> String {
+    let ffi = root.join("ffi");
+    let text = |name: &str| fs::read_to_string(ffi.join("header").join(name)).expect("a part of the header");
+    let mut config = cbindgen::Config::from_file(ffi.join("cbindgen.toml")).expect("the layout of the header");
+    config.header = Some(format!("{}\n#ifndef IMAGXP_H\n#define IMAGXP_H", text("preamble.h")));
+    config.after_includes = Some(format!("#include <stddef.h>\n#include <stdint.h>\n\n{}\n{}", codes(), names()));
+    config.trailer = Some(format!("{}\n#endif /* IMAGXP_H */", text("helpers.h")));
+    let mut builder = cbindgen::Builder::new().with_config(config);
+    for source in SOURCES {
+        builder = builder.with_src(ffi.join("src").join(source));
+    }
+    let mut header = Vec::new();
+    builder.generate().expect("ffi/src can be read").write(&mut header);
+    tidy(&String::from_utf8(header).expect("sources are UTF-8"))
+}
+
+/// Every status with its reason, from the core's table.
+fn codes() -> String {
+    let mut text = String::from(
+        "/* Every imagxp_status, with the HTTP status to answer and what an honest user should mend. */\nenum imagxp_code {\n",
+    );
+    let steps = [("OK", 0, "done"), ("NEED", 1, "fetch a document, supply it, call again"), ("VERIFIED", 2, "admit it")];
+    for (name, number, help) in steps {
+        text += &format!("    IMAGXP_{name} = {number}, /* {help} */\n");
+    }
+    let mut hundred = 0;
+    let mut codes = Vec::new();
+    for error in Error::ALL {
+        let number = *error as i32;
+        let mut lines = String::new();
+        if number / 100 != hundred {
+            hundred = number / 100;
+            lines += &format!("\n    /* {number:.1}xx: {}. */\n", whose_fault(hundred)).replace(&number.to_string(), &hundred.to_string());
+        }
+        // C comments do not nest, and none of the texts may end one.
+        let help = error.help().replace("*/", "* /");
+        lines += &wrap(&format!("/* {}: {help} */", error.status()));
+        lines += &format!("    IMAGXP_{} = {number}", error.name());
+        codes.push(lines);
+    }
+    text + &codes.join(",\n") + "\n};\n"
+}
+
+fn whose_fault(hundred: i32) -> &'static str {
+    match hundred {
+        -1 => "the caller's mistake",
+        -2 => "the request is malformed",
+        -3 => "not authentic, or not fresh",
+        -4 => "the agent's identity",
+        _ => "policy and payment",
+    }
+}
+
+/// A comment in lines of at most 100 characters, indented by four.
+fn wrap(comment: &str) -> String {
+    let mut lines = vec![String::from("   ")];
+    for word in comment.split(' ') {
+        if lines.last().is_some_and(|line| line.chars().count() + word.chars().count() >= 100) {
+            lines.push(String::from("      "));
+        }
+        let line = lines.last_mut().expect("there is one");
+        *line += " ";
+        *line += word;
+    }
+    lines.join("\n") + "\n"
+}
+
+/// The texts of the wire.
+fn names() -> String {
+    let mut text = String::from("/* Names on the wire. */\n");
+    let names = [
+        ("HEADER_PAYLOAD", spec::header::PAYLOAD),
+        ("HEADER_SIGNATURE", spec::header::SIGNATURE),
+        ("HEADER_PUBLIC_KEY", spec::header::PUBLIC_KEY),
+        ("HEADER_KEY", spec::header::KEY),
+        ("HEADER_CREDENTIAL", spec::header::CREDENTIAL),
+        ("HEADER_PROOF", spec::header::PROOF),
+        ("HEADER_BROKER", spec::header::BROKER),
+        ("HEADER_PRICE", spec::header::PRICE),
+        ("MANIFEST_PATH", spec::MANIFEST_PATH),
+        ("JWKS_PATH", spec::JWKS_PATH),
+        ("PRODUCT", spec::PRODUCT),
+    ];
+    for (name, value) in names {
+        text += &format!("#define {:<25} \"{value}\"\n", format!("IMAGXP_{name}"));
+    }
+    text
+}
+
+/// Line ends without spaces, and no runs of empty lines.
+fn tidy(header: &str) -> String {
+    let mut out = String::new();
+    for line in header.lines().map(str::trim_end) {
+        if !(line.is_empty() && out.ends_with("\n\n")) {
+            out += line;
+            out += "\n";
+        }
+    }
+    out
+}

@@ -3,7 +3,7 @@
 //! Numbers are below p on entry and on exit. Entries of a damaged table may be anything below 2^256: the results are
 //! then wrong, and nothing else.
 
-use core::hint::select_unpredictable;
+use crate::ec::word::choose;
 
 pub(super) type Limbs = [u64; 4];
 
@@ -230,10 +230,10 @@ fn subtract_p_once(a: &Limbs, carry: Carry) -> Limbs {
     let (_, below) = sbb(u64::from(carry), 0, c);
     let below = below != NONE;
     [
-        select_unpredictable(below, a[0], s0),
-        select_unpredictable(below, a[1], s1),
-        select_unpredictable(below, a[2], s2),
-        select_unpredictable(below, a[3], s3),
+        choose(below, a[0], s0),
+        choose(below, a[1], s1),
+        choose(below, a[2], s2),
+        choose(below, a[3], s3),
     ]
 }
 

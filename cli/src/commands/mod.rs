@@ -1,0 +1,52 @@
+//! One file a subcommand.
+
+mod completions;
+mod demo;
+mod fetch;
+mod inspect;
+mod jcs;
+mod keygen;
+mod manifest;
+mod serve_manifest;
+mod sign;
+mod size;
+mod verify;
+
+use clap::Subcommand;
+
+use crate::failure::Outcome;
+
+/// What `imagxp` does.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Keygen(keygen::Keygen),
+    Manifest(manifest::Manifest),
+    ServeManifest(serve_manifest::ServeManifest),
+    Sign(sign::Sign),
+    Fetch(fetch::Fetch),
+    Verify(Box<verify::Verify>),
+    Inspect(inspect::Inspect),
+    Jcs(jcs::Jcs),
+    Size(size::Size),
+    Demo(demo::Demo),
+    Completions(completions::Completions),
+}
+
+impl Command {
+    /// Runs it.
+    pub(crate) fn run(self) -> Outcome {
+        match self {
+            Self::Keygen(command) => command.run(),
+            Self::Manifest(command) => command.run(),
+            Self::ServeManifest(command) => command.run(),
+            Self::Sign(command) => command.run(),
+            Self::Fetch(command) => command.run(),
+            Self::Verify(command) => command.run(),
+            Self::Inspect(command) => command.run(),
+            Self::Jcs(command) => command.run(),
+            Self::Size(command) => command.run(),
+            Self::Demo(command) => command.run(),
+            Self::Completions(command) => command.run(),
+        }
+    }
+}
