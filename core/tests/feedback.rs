@@ -48,8 +48,9 @@ fn odd_texts_round_trip() {
     let url = "a\"\\\n\u{1}\u{65e5}\u{1f600}";
     for odd in [Feedback { url, ..feedback() }, Feedback { url: "", jti: url, visa: Some(url), request: None, ..feedback() }] {
         let mut out = [0; 2048];
-        let text = sign(&key(1), &odd, NOW, Signing::default(), &mut out).unwrap();
-        let signer = Signer { agent_id: odd.agent_id, key: key(1).public(), audiences: &["broker.example.com"] };
+        let key = key(1);
+        let text = sign(&key, &odd, NOW, Signing::default(), &mut out).unwrap();
+        let signer = Signer { agent_id: odd.agent_id, key: key.public(), audiences: &["broker.example.com"] };
         let mut memory = [0; Judgement::MEMORY];
         let read = verify(text.as_bytes(), &signer, NOW, &mut memory).unwrap();
         assert_eq!((read.url, read.jti, read.visa), (odd.url, Some(odd.jti), odd.visa));
@@ -186,7 +187,8 @@ fn bounds() {
         assert_eq!(result, Err(Error::BufferTooSmall));
         assert!(out.iter().all(|byte| *byte == 7));
     }
-    let signer = Signer { agent_id: "bot.example.com", key: key(1).public(), audiences: &[] };
+    let key = key(1);
+    let signer = Signer { agent_id: "bot.example.com", key: key.public(), audiences: &[] };
     let mut short = [0; Judgement::MEMORY - 1];
     assert!(matches!(verify(b"", &signer, NOW, &mut short), Err(Error::BufferTooSmall)));
 }
