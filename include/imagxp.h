@@ -122,27 +122,36 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Every imagxp_status, with the HTTP status to answer and what an honest user should mend. */
+/* Every imagxp_status, with its HTTP status, and what an honest user should mend. */
 enum imagxp_code {
-    IMAGXP_OK = 0, /* done */
-    IMAGXP_NEED = 1, /* fetch a document, supply it, call again */
-    IMAGXP_VERIFIED = 2, /* admit it */
+    /* Done. */
+    IMAGXP_OK = 0,
+    /* Fetch a document, supply it, call again. */
+    IMAGXP_NEED = 1,
+    /* Every check holds but one, that it is the first time: imagxp_request_admit makes it. */
+    IMAGXP_VERIFIED = 2,
 
     /* -1xx: the caller's mistake. */
+
     /* 500: a pointer is NULL though its length is not 0 */
     IMAGXP_ABI_NULL = -101,
     /* 500: a length is larger than any object can be */
     IMAGXP_ABI_LENGTH = -102,
     /* 500: an output overlaps an input or another output: give each its own memory */
     IMAGXP_ABI_OVERLAP = -103,
-    /* 500: the memory is too small or not 8-byte aligned: ask the `*_words` function for its size
-       */
+    /*
+     * 500: the memory is too small or not 8-byte aligned: ask the `*_words` function for its size
+     */
     IMAGXP_ABI_STORAGE = -104,
-    /* 500: the memory does not hold what the call expects, or it is damaged: make it anew with
-       `*_new` or `policy_parse` */
+    /*
+     * 500: the memory does not hold what the call expects, or it is damaged: make it anew with
+     * `*_new` or `policy_parse`
+     */
     IMAGXP_ABI_STATE = -105,
-    /* 500: the struct's size field is unknown to this library: use IMAGXP_INIT and the header of
-       this version */
+    /*
+     * 500: the struct's size field is unknown to this library: use IMAGXP_INIT and the header of
+     * this version
+     */
     IMAGXP_ABI_VERSION = -106,
     /* 500: an argument is not one of the numbers or flags that the call knows */
     IMAGXP_ABI_ARGUMENT = -107,
@@ -150,28 +159,37 @@ enum imagxp_code {
     IMAGXP_BUFFER_TOO_SMALL = -108,
     /* 500: `now` is not a time after 1970: set the clock before verifying */
     IMAGXP_CLOCK_UNKNOWN = -109,
-    /* 500: the policy is not valid: an unknown member, a wrong type, or a value outside its bounds
-       */
+    /*
+     * 500: the policy is not valid: an unknown member, a wrong type, or a value outside its bounds
+     */
     IMAGXP_POLICY_INVALID = -110,
-    /* 500: the private key is not a P-256 key in PKCS#8, SEC1 or JWK form, or its public part does
-       not match */
+    /*
+     * 500: the private key is not a P-256 key in PKCS#8, SEC1 or JWK form, or its public part does
+     * not match
+     */
     IMAGXP_PRIVKEY_INVALID = -111,
-    /* 500: the signature just made does not verify: the hardware or the memory is faulty; nothing
-       was sent */
+    /*
+     * 500: the signature just made does not verify: the hardware or the memory is faulty; nothing
+     * was sent
+     */
     IMAGXP_SIGN_FAULT = -112,
-    /* 500: the address is not one that a verifier may connect to: it is private, local or reserved
-       */
+    /*
+     * 500: the address is not one that a verifier may connect to: it is private, local or reserved
+     */
     IMAGXP_HOST_FORBIDDEN = -113,
 
     /* -2xx: the request is malformed. */
+
     /* 431: the IMAGXP headers together exceed 12,288 bytes */
     IMAGXP_HEADERS_TOO_LARGE = -201,
     /* 400: an IMAGXP header appears twice: send each once */
     IMAGXP_HEADER_DUPLICATE = -202,
     /* 400: an IMAGXP header holds a byte outside 0x21..0x7E: send printable ASCII without spaces */
     IMAGXP_HEADER_BYTES = -203,
-    /* 401: some IMAGXP headers are there but not all: send x-imagxp-payload, x-imagxp-signature and
-       x-imagxp-public-key together */
+    /*
+     * 401: some IMAGXP headers are there but not all: send x-imagxp-payload, x-imagxp-signature and
+     * x-imagxp-public-key together
+     */
     IMAGXP_HEADERS_PARTIAL = -204,
     /* 400: a header and its alias, or an informational header and the payload, disagree */
     IMAGXP_HEADERS_CONTRADICT = -205,
@@ -187,15 +205,19 @@ enum imagxp_code {
     IMAGXP_BASE64URL_INVALID = -210,
     /* 400: x-imagxp-signature is not exactly 128 lower-case hex digits (r || s) */
     IMAGXP_SIGNATURE_FORMAT = -211,
-    /* 400: the public key is not the base64 of an uncompressed P-256 SPKI: 124 characters beginning
-       MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE (samples that begin MFKw are a misprint) */
+    /*
+     * 400: the public key is not the base64 of an uncompressed P-256 SPKI: 124 characters beginning
+     * MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE (samples that begin MFKw are a misprint)
+     */
     IMAGXP_KEY_FORMAT = -212,
     /* 431: a token exceeds 4,096 characters */
     IMAGXP_JWT_TOO_LARGE = -213,
     /* 400: the feedback is not a valid signed object of at most 2,048 characters */
     IMAGXP_FEEDBACK_INVALID = -214,
-    /* 400: the JSON is not UTF-8 without BOM: do not encode it as Latin-1 (btoa); escape non-ASCII
-       as \uXXXX */
+    /*
+     * 400: the JSON is not UTF-8 without BOM: do not encode it as Latin-1 (btoa); escape non-ASCII
+     * as \uXXXX
+     */
     IMAGXP_JSON_UTF8 = -215,
     /* 400: the JSON does not follow RFC 8259, or it is not one object */
     IMAGXP_JSON_SYNTAX = -216,
@@ -215,25 +237,31 @@ enum imagxp_code {
     IMAGXP_JSON_NUMBER_RANGE = -223,
     /* 400: a required payload member is missing: v, ts, nonce, agent_id, resource, purpose */
     IMAGXP_FIELD_MISSING = -224,
-    /* 400: a payload member has the wrong JSON type: all are strings, context is an object,
-       ads_displayed a boolean */
+    /*
+     * 400: a payload member has the wrong JSON type: all are strings, context is an object,
+     * ads_displayed a boolean
+     */
     IMAGXP_FIELD_TYPE = -225,
     /* 400: the payload's v is not "1.1" */
     IMAGXP_VERSION_UNSUPPORTED = -226,
     /* 400: purpose is none of CRAWL_TRAINING RAG_RETRIEVAL SUMMARY QUOTATION EMBEDDING */
     IMAGXP_PURPOSE_UNKNOWN = -227,
-    /* 400: agent_id is not a public domain name in lower case, without port, scheme or trailing dot
-       */
+    /*
+     * 400: agent_id is not a public domain name in lower case, without port, scheme or trailing dot
+     */
     IMAGXP_AGENT_ID_INVALID = -228,
     /* 400: nonce is not 22 to 64 characters of A-Z a-z 0-9 _ -: send a UUIDv4 */
     IMAGXP_NONCE_INVALID = -229,
     /* 400: ts is not an RFC 3339 UTC time such as 2026-01-26T12:00:00.000Z */
     IMAGXP_TIMESTAMP_INVALID = -230,
-    /* 400: resource is not an absolute URL of at most 2,048 bytes without userinfo, backslash,
-       control bytes or dot segments */
+    /*
+     * 400: resource is not an absolute URL of at most 2,048 bytes without userinfo, backslash,
+     * control bytes or dot segments
+     */
     IMAGXP_RESOURCE_INVALID = -231,
 
     /* -3xx: not authentic, or not fresh. */
+
     /* 403: ts is older than the window: sign each request anew and check the clock */
     IMAGXP_TIMESTAMP_STALE = -301,
     /* 403: ts is further in the future than the skew allows: check the clock */
@@ -258,6 +286,7 @@ enum imagxp_code {
     IMAGXP_BUSY = -311,
 
     /* -4xx: the agent's identity. */
+
     /* 403: the key that was sent is not one that the agent's manifest publishes */
     IMAGXP_KEY_MISMATCH = -401,
     /* 403: the agent's manifest has revoked the key that was sent */
@@ -268,28 +297,35 @@ enum imagxp_code {
     IMAGXP_MANIFEST_INVALID = -404,
     /* 403: the manifest's agent_id is not the name it was fetched from */
     IMAGXP_MANIFEST_MISMATCH = -405,
-    /* 403: the agent's manifest could not be fetched: serve
-       https://{agent_id}/.well-known/imagxp-agent.json with status 200 and application/json,
-       without redirects */
+    /*
+     * 403: the agent's manifest could not be fetched: serve
+     * https://{agent_id}/.well-known/imagxp-agent.json with status 200 and application/json,
+     * without redirects
+     */
     IMAGXP_MANIFEST_UNAVAILABLE = -406,
     /* 503: the agent's manifest is being fetched: retry in two seconds */
     IMAGXP_IDENTITY_PENDING = -407,
-    /* 403: the agent's identity could not be verified (the public code of every identity failure)
-       */
+    /*
+     * 403: the agent's identity could not be verified (the public code of every identity failure)
+     */
     IMAGXP_IDENTITY_UNVERIFIED = -408,
 
     /* -5xx: policy and payment. */
+
     /* 403: the policy of this site does not admit this purpose */
     IMAGXP_PURPOSE_REFUSED = -501,
     /* 403: no IMAGXP headers, and the request does not look like a browser's: sign it */
     IMAGXP_VISITOR_REFUSED = -502,
-    /* 402: this site wants payment: buy a visa from its broker and send it in x-imagxp-credential
-       */
+    /*
+     * 402: this site wants payment: buy a visa from its broker and send it in x-imagxp-credential
+     */
     IMAGXP_VISA_REQUIRED = -503,
     /* 402: the visa's payment_status is not "paid" */
     IMAGXP_VISA_UNPAID = -504,
-    /* 402: the visa's amount is not a decimal above 0 with at most six places, or it is below the
-       price */
+    /*
+     * 402: the visa's amount is not a decimal above 0 with at most six places, or it is below the
+     * price
+     */
     IMAGXP_VISA_AMOUNT = -505,
     /* 403: the visa is bound to another agent or key, or it is unbound where binding is required */
     IMAGXP_VISA_BINDING = -506,
@@ -297,8 +333,10 @@ enum imagxp_code {
     IMAGXP_VISA_USED = -507,
     /* 403: the token is not a compact JWS of three base64url parts with a 64-byte signature */
     IMAGXP_JWT_FORMAT = -508,
-    /* 403: the token's header is not acceptable: typ JWT or imagxp-visa+jwt; no crit, b64, zip,
-       jwk, jku, x5u, x5c */
+    /*
+     * 403: the token's header is not acceptable: typ JWT or imagxp-visa+jwt; no crit, b64, zip,
+     * jwk, jku, x5u, x5c
+     */
     IMAGXP_JWT_HEADER = -509,
     /* 403: the token's alg is not ES256 */
     IMAGXP_JWT_ALG = -510,
@@ -318,8 +356,9 @@ enum imagxp_code {
     IMAGXP_JWT_CLAIMS = -517,
     /* 403: the token's sub is not the agent that signed the request */
     IMAGXP_JWT_SUBJECT = -518,
-    /* 503: the issuer's key set cannot be had at the moment: retry later, the payment is not lost
-       */
+    /*
+     * 503: the issuer's key set cannot be had at the moment: retry later, the payment is not lost
+     */
     IMAGXP_JWKS_UNAVAILABLE = -519,
     /* 503: the issuer's key set exceeds 65,536 bytes */
     IMAGXP_JWKS_TOO_LARGE = -520,
@@ -327,8 +366,10 @@ enum imagxp_code {
     IMAGXP_JWKS_INVALID = -521,
     /* 503: two usable keys of the issuer's key set have the same kid */
     IMAGXP_JWKS_DUPLICATE_KID = -522,
-    /* 503: the issuer's key set publishes a private key: that key is skipped; its owner must
-       replace it */
+    /*
+     * 503: the issuer's key set publishes a private key: that key is skipped; its owner must
+     * replace it
+     */
     IMAGXP_JWK_PRIVATE_EXPOSED = -523
 };
 
@@ -345,1197 +386,907 @@ enum imagxp_code {
 #define IMAGXP_JWKS_PATH          "/.well-known/jwks.json"
 #define IMAGXP_PRODUCT            "IMAGXP/1.1"
 
-/*
- Who came.
- */
+/* Who came. */
 #define IMAGXP_VERIFIED_AGENT 1
 
-/*
- No IMAGXP headers, but the signs of a browser.
- */
+/* No IMAGXP headers, but the signs of a browser. */
 #define IMAGXP_LIKELY_HUMAN 2
 
-/*
- Anything else that the policy admits.
- */
+/* Anything else that the policy admits. */
 #define IMAGXP_UNIDENTIFIED_BOT 3
 
-/*
- What the agent wants the content for.
- */
+/* What the agent wants the content for. */
 #define IMAGXP_CRAWL_TRAINING 1
 
-/*
- To answer a question with retrieved text.
- */
+/* To answer a question with retrieved text. */
 #define IMAGXP_RAG_RETRIEVAL 2
 
-/*
- To summarise.
- */
+/* To summarise. */
 #define IMAGXP_SUMMARY 3
 
-/*
- To quote.
- */
+/* To quote. */
 #define IMAGXP_QUOTATION 4
 
-/*
- To compute embeddings.
- */
+/* To compute embeddings. */
 #define IMAGXP_EMBEDDING 5
 
-/*
- The signature binds nothing of the request: the policy says `resource_binding: off`.
- */
+/* The signature binds nothing of the request: the policy says `resource_binding: off`. */
 #define IMAGXP_BOUND_NOTHING 0
 
-/*
- It binds scheme and authority.
- */
+/* It binds scheme and authority. */
 #define IMAGXP_BOUND_AUTHORITY 1
 
-/*
- It binds scheme, authority, path and query.
- */
+/* It binds scheme, authority, path and query. */
 #define IMAGXP_BOUND_EXACT 2
 
-/*
- Nothing was paid: the policy does not ask.
- */
+/* Nothing was paid: the policy does not ask. */
 #define IMAGXP_PROOF_NONE 0
 
-/*
- Paid by a visa.
- */
+/* Paid by a visa. */
 #define IMAGXP_PROOF_VISA 1
 
-/*
- On the host's whitelist.
- */
+/* On the host's whitelist. */
 #define IMAGXP_PROOF_WHITELIST 2
 
-/*
- Paid by showing ads.
- */
+/* Paid by showing ads. */
 #define IMAGXP_PROOF_AD 3
 
-/*
- `imagxp_visit.vouched`: the request came through Cloudflare, so that its headers count.
- */
+/* `imagxp_visit.vouched`: the request came through Cloudflare, so that its headers count. */
 #define IMAGXP_VOUCHED_CLOUDFLARE 1
 
-/*
- The request came through Vercel.
- */
+/* The request came through Vercel. */
 #define IMAGXP_VOUCHED_VERCEL 2
 
-/*
- The request came through CloudFront.
- */
+/* The request came through CloudFront. */
 #define IMAGXP_VOUCHED_CLOUDFRONT 4
 
-/*
- The agent is on the host's whitelist: no payment is wanted of it.
- */
+/* The agent is on the host's whitelist: no payment is wanted of it. */
 #define IMAGXP_VOUCHED_WHITELISTED 256
 
-/*
- `imagxp_need.kind`: no document.
- */
+/* `imagxp_need.kind`: no document. */
 #define IMAGXP_NEED_NOTHING 0
 
-/*
- The manifest of an agent.
- */
+/* The manifest of an agent. */
 #define IMAGXP_NEED_MANIFEST 1
 
-/*
- The JWK Set of a configured issuer.
- */
+/* The JWK Set of a configured issuer. */
 #define IMAGXP_NEED_JWKS 2
 
-/*
- `imagxp_answer.kind`: status 200, with `application/json`, `+json` or no media type.
- */
+/* `imagxp_answer.kind`: status 200, with `application/json`, `+json` or no media type. */
 #define IMAGXP_FOUND 1
 
 /*
- The server answered, and it was not the document: another status below 500, a redirect, another media type.
+ * The server answered, and it was not the document: another status below 500, a redirect, another
+ * media type.
  */
 #define IMAGXP_NOT_THERE 2
 
-/*
- No answer: name, address, connection, TLS, time-out, 429 or 5xx.
- */
+/* No answer: name, address, connection, TLS, time-out, 429 or 5xx. */
 #define IMAGXP_UNREACHABLE 3
 
-/*
- `imagxp_terms.flags`: training and embedding are admitted.
- */
+/* `imagxp_terms.flags`: training and embedding are admitted. */
 #define IMAGXP_TERMS_TRAINING 1
 
-/*
- Retrieval, summaries and quotations are admitted.
- */
+/* Retrieval, summaries and quotations are admitted. */
 #define IMAGXP_TERMS_RAG 2
 
-/*
- A visa, the whitelist or an ad proof is wanted.
- */
+/* A visa, the whitelist or an ad proof is wanted. */
 #define IMAGXP_TERMS_PAYMENT 4
 
-/*
- An ad proof may stand for a visa.
- */
+/* An ad proof may stand for a visa. */
 #define IMAGXP_TERMS_ADS 8
 
-/*
- A key must be bound to its domain.
- */
+/* A key must be bound to its domain. */
 #define IMAGXP_TERMS_IDENTITY 16
 
-/*
- A visa is good for one request.
- */
+/* A visa is good for one request. */
 #define IMAGXP_TERMS_SINGLE_USE 32
 
-/*
- Attribution is asked for.
- */
+/* Attribution is asked for. */
 #define IMAGXP_TERMS_ATTRIBUTION 64
 
 /*
- The policy is for development: localhost names and plain http to loopback are good. Say so loudly in the log.
+ * The policy is for development: localhost names and plain http to loopback are good. Say so loudly
+ * in the log.
  */
 #define IMAGXP_TERMS_DEVELOPMENT 128
 
-/*
- `imagxp_verified.flags`: the request was signed.
- */
+/* `imagxp_verified.flags`: the request was signed. */
 #define IMAGXP_SIGNED 1
 
-/*
- The agent shows ads beside the content.
- */
+/* The agent shows ads beside the content. */
 #define IMAGXP_ADS_DISPLAYED 2
 
-/*
- The visa or ad proof names its holder.
- */
+/* The visa or ad proof names its holder. */
 #define IMAGXP_TOKEN_BOUND 4
 
-/*
- The visa is good for this request only; `imagxp_request_admit` remembers it.
- */
+/* The visa is good for this request only; `imagxp_request_admit` remembers it. */
 #define IMAGXP_SINGLE_USE 8
 
 /*
- Set by `imagxp_request_admit`: the host's clock was set back by more than two seconds. Look at it.
+ * Set by `imagxp_request_admit`: the host's clock was set back by more than two seconds. Look at
+ * it.
  */
 #define IMAGXP_CLOCK_STEPPED_BACK 16
 
 /*
- `imagxp_key_public`: base64 of SPKI, 124 characters, as headers, manifests and `IMAGXP_PUBLIC_KEY` have it.
- `imagxp_key_export`: base64 of PKCS#8, 184 characters, as `IMAGXP_PRIVATE_KEY` has it.
+ * `imagxp_key_public`: base64 of SPKI, 124 characters, as headers, manifests and
+ * `IMAGXP_PUBLIC_KEY` have it. `imagxp_key_export`: base64 of PKCS#8, 184 characters, as
+ * `IMAGXP_PRIVATE_KEY` has it.
  */
 #define IMAGXP_FORMAT_TEXT 1
 
-/*
- PEM, with newlines.
- */
+/* PEM, with newlines. */
 #define IMAGXP_FORMAT_PEM 2
 
-/*
- DER: SPKI, 91 bytes; PKCS#8, 138 bytes.
- */
+/* DER: SPKI, 91 bytes; PKCS#8, 138 bytes. */
 #define IMAGXP_FORMAT_DER 3
 
-/*
- A JWK.
- */
+/* A JWK. */
 #define IMAGXP_FORMAT_JWK 4
 
-/*
- `imagxp_key_public` only: the RFC 7638 thumbprint, 43 characters.
- */
+/* `imagxp_key_public` only: the RFC 7638 thumbprint, 43 characters. */
 #define IMAGXP_FORMAT_KID 5
 
 /*
- `imagxp_request_sign`: verify the signature before it leaves, so that a fault of the hardware cannot give the key away.
+ * `imagxp_request_sign`: verify the signature before it leaves, so that a fault of the hardware
+ * cannot give the key away.
  */
 #define IMAGXP_SIGN_CHECK 1
 
-/*
- `imagxp_host_check_agent_id`: public domain names only.
- */
+/* `imagxp_host_check_agent_id`: public domain names only. */
 #define IMAGXP_MODE_PRODUCTION 0
 
-/*
- Also `localhost`, with a port or without. Never on a public site.
- */
+/* Also `localhost`, with a port or without. Never on a public site. */
 #define IMAGXP_MODE_DEVELOPMENT 1
 
-/*
- Version of this interface.
- */
+/* Version of this interface. */
 #define IMAGXP_ABI_VERSION 1
 
-/*
- Words of every policy: 4 KiB.
- */
+/* Words of every policy: 4 KiB. */
 #define IMAGXP_POLICY_WORDS 512
 
-/*
- Scratch that every request fits, with every policy. A request of usual size takes 2,048 bytes.
- */
+/* Scratch that every request fits, with every policy. A request of usual size takes 2,048 bytes. */
 #define IMAGXP_SCRATCH_LEN 12288
 
-/*
- The buffer that every signed request fits. 900 bytes do for most.
- */
+/* The buffer that every signed request fits. 900 bytes do for most. */
 #define IMAGXP_SIGNED_LEN 4348
 
 /*
- A compiled policy: `IMAGXP_POLICY_WORDS` words without pointers, fit for flash and shared memory.
+ * A compiled policy: `IMAGXP_POLICY_WORDS` words without pointers, fit for flash and shared memory.
  */
 typedef struct imagxp_policy imagxp_policy;
 
-/*
- Bytes to read. NULL with length 0 is empty; the text need not end in NUL.
- */
-typedef struct {
-    /*
-     The first byte.
-     */
+/* Bytes to read. NULL with length 0 is empty; the text need not end in NUL. */
+typedef struct imagxp_str {
+    /* The first byte. */
     const char *ptr;
-    /*
-     Bytes.
-     */
+    /* Bytes. */
     size_t len;
 } imagxp_str;
 
 /*
- What a call says: 0 done, above 0 one more step, below 0 refused, by the numbers of `enum imagxp_code`.
+ * What a call says: 0 done, above 0 one more step, below 0 refused, by the numbers of `enum
+ * imagxp_code`.
  */
 typedef int32_t imagxp_status;
 
-/*
- Bytes to write.
- */
-typedef struct {
-    /*
-     The first byte.
-     */
+/* Bytes to write. */
+typedef struct imagxp_buf {
+    /* The first byte. */
     uint8_t *ptr;
-    /*
-     Bytes.
-     */
+    /* Bytes. */
     size_t len;
 } imagxp_buf;
 
 /*
- A text inside a buffer that the same call was given: `IMAGXP_TEXT(buffer, span)` is its `imagxp_str`.
- It holds no pointer, so whatever holds spans can be copied, kept, and live in any memory; the buffer must live as long.
+ * A text inside a buffer that the same call was given: `IMAGXP_TEXT(buffer, span)` is its
+ * `imagxp_str`. It holds no pointer, so whatever holds spans can be copied, kept, and live in any
+ * memory; the buffer must live as long.
  */
-typedef struct {
-    /*
-     Where it begins.
-     */
+typedef struct imagxp_span {
+    /* Where it begins. */
     uint32_t at;
-    /*
-     Bytes; 0 is no text.
-     */
+    /* Bytes; 0 is no text. */
     uint32_t len;
 } imagxp_span;
 
-/*
- A document that is wanted. The texts lie in the scratch of the call that said so.
- */
-typedef struct {
-    /*
-     `IMAGXP_NEED_*`
-     */
+/* A document that is wanted. The texts lie in the scratch of the call that said so. */
+typedef struct imagxp_need {
+    /* `IMAGXP_NEED_*` */
     int32_t kind;
     /*
-     1: the URL is the operator's own. 0: its host came from a stranger. Resolve it, ask `imagxp_host_may_connect` of
-     every address, connect to the address that was asked about, on port 443, with TLS, and follow no redirect.
+     * 1: the URL is the operator's own. 0: its host came from a stranger. Resolve it, ask
+     * `imagxp_host_may_connect` of every address, connect to the address that was asked about, on
+     * port 443, with TLS, and follow no redirect.
      */
     int32_t configured;
-    /*
-     Read at most one byte more than this. A longer body is supplied as it is, and refused.
-     */
+    /* Read at most one byte more than this. A longer body is supplied as it is, and refused. */
     uint32_t max_len;
-    /*
-     0
-     */
+    /* 0 */
     uint32_t reserved;
+    /* Where it is. */
+    struct imagxp_span url;
     /*
-     Where it is.
+     * The URL's host, with its port if it names one: the key to fetch each document once for all
+     * who wait for it.
      */
-    imagxp_span url;
-    /*
-     The URL's host, with its port if it names one: the key to fetch each document once for all who wait for it.
-     */
-    imagxp_span host;
+    struct imagxp_span host;
 } imagxp_need;
 
-/*
- What a policy says. Begin with `IMAGXP_INIT(&terms)`.
- */
-typedef struct {
-    /*
-     `sizeof (imagxp_terms)`
-     */
+/* What a policy says. Begin with `IMAGXP_INIT(&terms)`. */
+typedef struct imagxp_terms {
+    /* `sizeof (imagxp_terms)` */
     size_t size;
-    /*
-     `IMAGXP_TERMS_*`
-     */
+    /* `IMAGXP_TERMS_*` */
     uint32_t flags;
-    /*
-     Visitors without headers: 0 all are admitted, 1 likely browsers, 2 nobody.
-     */
+    /* Visitors without headers: 0 all are admitted, 1 likely browsers, 2 nobody. */
     int32_t strategy;
-    /*
-     How old a signed time may be.
-     */
+    /* How old a signed time may be. */
     uint32_t window_ms;
-    /*
-     How far in the future it may be.
-     */
+    /* How far in the future it may be. */
     uint32_t skew_ms;
-    /*
-     What a request costs, millionths of the unit; 0 is any amount.
-     */
+    /* What a request costs, millionths of the unit; 0 is any amount. */
     int64_t price_micros;
-    /*
-     The price as `x-imagxp-price` shows it: `0.001`. Empty when there is none.
-     */
-    imagxp_span price;
-    /*
-     Where visas are sold, for `x-imagxp-broker`. Empty if nowhere.
-     */
-    imagxp_span broker_url;
-    /*
-     The payment pointer, if there is one.
-     */
-    imagxp_span payment_pointer;
+    /* The price as `x-imagxp-price` shows it: `0.001`. Empty when there is none. */
+    struct imagxp_span price;
+    /* Where visas are sold, for `x-imagxp-broker`. Empty if nowhere. */
+    struct imagxp_span broker_url;
+    /* The payment pointer, if there is one. */
+    struct imagxp_span payment_pointer;
 } imagxp_terms;
 
-/*
- What a key cache is to hold.
- */
-typedef struct {
-    /*
-     Agents, the refused ones included: 4,096 for a server, 256 for a gateway, 8 for a chip.
-     */
+/* What a key cache is to hold. */
+typedef struct imagxp_key_cache_sizes {
+    /* Agents, the refused ones included: 4,096 for a server, 256 for a gateway, 8 for a chip. */
     uint32_t names;
-    /*
-     Issuers of tokens: at least as many as the policies name.
-     */
+    /* Issuers of tokens: at least as many as the policies name. */
     uint32_t issuers;
-    /*
-     Prepared keys: 128 for a server, none for a chip.
-     */
+    /* Prepared keys: 128 for a server, none for a chip. */
     uint32_t tables;
     /*
-     KiB of a prepared key: 2, 8, 16, 32, 64 or 320. 64 verify fastest, 8 in a tenth of the memory are near.
+     * KiB of a prepared key: 2, 8, 16, 32, 64 or 320. 64 verify fastest, 8 in a tenth of the memory
+     * are near.
      */
     uint32_t table_kib;
 } imagxp_key_cache_sizes;
 
-/*
- A view of the words that hold a key cache: make one wherever it is needed, copy it freely.
- */
-typedef struct {
-    /*
-     The words, the caller's.
-     */
+/* A view of the words that hold a key cache: make one wherever it is needed, copy it freely. */
+typedef struct imagxp_key_cache {
+    /* The words, the caller's. */
     uint64_t *words;
-    /*
-     How many.
-     */
+    /* How many. */
     size_t len;
 } imagxp_key_cache;
 
-/*
- What came of a fetch.
- */
-typedef struct {
-    /*
-     `IMAGXP_FOUND`, `IMAGXP_NOT_THERE` or `IMAGXP_UNREACHABLE`.
-     */
+/* What came of a fetch. */
+typedef struct imagxp_answer {
+    /* `IMAGXP_FOUND`, `IMAGXP_NOT_THERE` or `IMAGXP_UNREACHABLE`. */
     int32_t kind;
-    /*
-     `max-age` of `Cache-Control`; -1 when there is none.
-     */
+    /* `max-age` of `Cache-Control`; -1 when there is none. */
     int32_t max_age_s;
-    /*
-     With `IMAGXP_FOUND`: the body.
-     */
-    imagxp_str body;
+    /* With `IMAGXP_FOUND`: the body. */
+    struct imagxp_str body;
 } imagxp_answer;
 
-/*
- A view of the words that hold a replay cache: make one wherever it is needed, copy it freely.
- */
-typedef struct {
-    /*
-     The words, the caller's.
-     */
+/* A view of the words that hold a replay cache: make one wherever it is needed, copy it freely. */
+typedef struct imagxp_replay_cache {
+    /* The words, the caller's. */
     uint64_t *words;
-    /*
-     How many.
-     */
+    /* How many. */
     size_t len;
 } imagxp_replay_cache;
 
-/*
- Counts of a replay cache, for dashboards. Begin with `IMAGXP_INIT(&stats)`.
- */
-typedef struct {
-    /*
-     `sizeof (imagxp_replay_stats)`
-     */
+/* Counts of a replay cache, for dashboards. Begin with `IMAGXP_INIT(&stats)`. */
+typedef struct imagxp_replay_stats {
+    /* `sizeof (imagxp_replay_stats)` */
     size_t size;
-    /*
-     Entries that fit.
-     */
+    /* Entries that fit. */
     uint64_t slots;
-    /*
-     Entries in use, those included that have expired and were not yet swept.
-     */
+    /* Entries in use, those included that have expired and were not yet swept. */
     uint64_t live;
-    /*
-     The part of them that belongs to names first seen less than an hour ago.
-     */
+    /* The part of them that belongs to names first seen less than an hour ago. */
     uint64_t live_of_new_names;
-    /*
-     Requests admitted.
-     */
+    /* Requests admitted. */
     uint64_t admitted;
-    /*
-     Refused: used before.
-     */
+    /* Refused: used before. */
     uint64_t refused_used;
-    /*
-     Refused: no room.
-     */
+    /* Refused: no room. */
     uint64_t refused_full;
-    /*
-     Refused: over quota.
-     */
+    /* Refused: over quota. */
     uint64_t refused_quota;
-    /*
-     Calls whose `now_ms` lay more than two seconds behind an earlier one's.
-     */
+    /* Calls whose `now_ms` lay more than two seconds behind an earlier one's. */
     uint64_t clock_steps_back;
-    /*
-     The latest time that the cache was told.
-     */
+    /* The latest time that the cache was told. */
     int64_t clock_ms;
 } imagxp_replay_stats;
 
 /*
- A header of a request, as it came. Give each header line on its own: never join two with a comma.
+ * A header of a request, as it came. Give each header line on its own: never join two with a comma.
  */
-typedef struct {
-    /*
-     In any case.
-     */
-    imagxp_str name;
-    /*
-     Raw, without the white space around it.
-     */
-    imagxp_str value;
+typedef struct imagxp_header {
+    /* In any case. */
+    struct imagxp_str name;
+    /* Raw, without the white space around it. */
+    struct imagxp_str value;
 } imagxp_header;
 
-/*
- A request as the host received it, raw as on the wire. Begin with `IMAGXP_INIT(&visit)`.
- */
-typedef struct {
-    /*
-     `sizeof (imagxp_visit)`
-     */
+/* A request as the host received it, raw as on the wire. Begin with `IMAGXP_INIT(&visit)`. */
+typedef struct imagxp_visit {
+    /* `sizeof (imagxp_visit)` */
     size_t size;
+    /* `GET` */
+    struct imagxp_str method;
+    /* `https` or `http`, as the client used it. */
+    struct imagxp_str scheme;
     /*
-     `GET`
+     * The `Host` or `:authority` that this site answers for; behind a CDN the public one, from
+     * configuration. A host that answers to any name must compare it with its own names first: else
+     * a request signed for another site passes.
      */
-    imagxp_str method;
-    /*
-     `https` or `http`, as the client used it.
-     */
-    imagxp_str scheme;
-    /*
-     The `Host` or `:authority` that this site answers for; behind a CDN the public one, from configuration. A host
-     that answers to any name must compare it with its own names first: else a request signed for another site passes.
-     */
-    imagxp_str authority;
-    /*
-     Path and query as received, before any rewriting: `/a?b=c`.
-     */
-    imagxp_str target;
-    /*
-     All headers of the request, or at least those that `imagxp_header_matters` names.
-     */
-    const imagxp_header *headers;
-    /*
-     How many.
-     */
+    struct imagxp_str authority;
+    /* Path and query as received, before any rewriting: `/a?b=c`. */
+    struct imagxp_str target;
+    /* All headers of the request, or at least those that `imagxp_header_matters` names. */
+    const struct imagxp_header *headers;
+    /* How many. */
     size_t headers_len;
-    /*
-     What the host vouches for: `IMAGXP_VOUCHED_*`, or 0.
-     */
+    /* What the host vouches for: `IMAGXP_VOUCHED_*`, or 0. */
     uint32_t vouched;
-    /*
-     0
-     */
+    /* 0 */
     uint32_t reserved;
 } imagxp_visit;
 
-/*
- What a request says, unproven: for logs. Begin with `IMAGXP_INIT(&unproven)`.
- */
-typedef struct {
-    /*
-     `sizeof (imagxp_unproven)`
-     */
+/* What a request says, unproven: for logs. Begin with `IMAGXP_INIT(&unproven)`. */
+typedef struct imagxp_unproven {
+    /* `sizeof (imagxp_unproven)` */
     size_t size;
-    /*
-     `IMAGXP_SIGNED` when the request carries IMAGXP headers; `IMAGXP_ADS_DISPLAYED`.
-     */
+    /* `IMAGXP_SIGNED` when the request carries IMAGXP headers; `IMAGXP_ADS_DISPLAYED`. */
     uint32_t flags;
-    /*
-     `IMAGXP_CRAWL_TRAINING` and its like, or 0.
-     */
+    /* `IMAGXP_CRAWL_TRAINING` and its like, or 0. */
     int32_t purpose;
     /*
-     Who claims to have signed; it has passed the grammar of names. Empty when a field is in doubt.
+     * Who claims to have signed; it has passed the grammar of names. Empty when a field is in
+     * doubt.
      */
-    imagxp_span agent_id;
-    /*
-     The URL.
-     */
-    imagxp_span resource;
-    /*
-     The nonce.
-     */
-    imagxp_span nonce;
-    /*
-     The payload JSON as received.
-     */
-    imagxp_span payload;
-    /*
-     When the agent says it signed; 0 when in doubt.
-     */
+    struct imagxp_span agent_id;
+    /* The URL. */
+    struct imagxp_span resource;
+    /* The nonce. */
+    struct imagxp_span nonce;
+    /* The payload JSON as received. */
+    struct imagxp_span payload;
+    /* When the agent says it signed; 0 when in doubt. */
     int64_t ts_ms;
 } imagxp_unproven;
 
 /*
- What verification found, without a pointer: the texts lie in the scratch of the call. Begin with
- `IMAGXP_INIT(&verified)`.
+ * What verification found, without a pointer: the texts lie in the scratch of the call. Begin with
+ * `IMAGXP_INIT(&verified)`.
  */
-typedef struct {
-    /*
-     `sizeof (imagxp_verified)`
-     */
+typedef struct imagxp_verified {
+    /* `sizeof (imagxp_verified)` */
     size_t size;
     /*
-     `IMAGXP_NEED`, `IMAGXP_VERIFIED`, or `IMAGXP_OK` once admitted: what the last call answered.
+     * `IMAGXP_NEED`, `IMAGXP_VERIFIED`, or `IMAGXP_OK` once admitted: what the last call answered.
      */
     int32_t status;
-    /*
-     `IMAGXP_SIGNED` and its like.
-     */
+    /* `IMAGXP_SIGNED` and its like. */
     uint32_t flags;
-    /*
-     `IMAGXP_VERIFIED_AGENT`, `IMAGXP_LIKELY_HUMAN` or `IMAGXP_UNIDENTIFIED_BOT`.
-     */
+    /* `IMAGXP_VERIFIED_AGENT`, `IMAGXP_LIKELY_HUMAN` or `IMAGXP_UNIDENTIFIED_BOT`. */
     int32_t visitor;
-    /*
-     `IMAGXP_CRAWL_TRAINING` and its like; 0 when the visitor did not sign.
-     */
+    /* `IMAGXP_CRAWL_TRAINING` and its like; 0 when the visitor did not sign. */
     int32_t purpose;
-    /*
-     `IMAGXP_BOUND_*`: what of the request the signature binds.
-     */
+    /* `IMAGXP_BOUND_*`: what of the request the signature binds. */
     int32_t bound;
-    /*
-     `IMAGXP_PROOF_*`: what it was paid with.
-     */
+    /* `IMAGXP_PROOF_*`: what it was paid with. */
     int32_t proof;
+    /* With `IMAGXP_NEED`: the document to fetch. */
+    struct imagxp_need need;
     /*
-     With `IMAGXP_NEED`: the document to fetch.
+     * A hint: this document is past its time. Fetch and supply it after answering, once for all who
+     * see it.
      */
-    imagxp_need need;
-    /*
-     A hint: this document is past its time. Fetch and supply it after answering, once for all who see it.
-     */
-    imagxp_need refresh;
-    /*
-     Who signed. Proven if `visitor` is `IMAGXP_VERIFIED_AGENT`; else a claim.
-     */
-    imagxp_span agent_id;
-    /*
-     The URL that was signed.
-     */
-    imagxp_span resource;
-    /*
-     The request's nonce.
-     */
-    imagxp_span nonce;
-    /*
-     The payload JSON as received.
-     */
-    imagxp_span payload;
-    /*
-     The RFC 7638 thumbprint of the key that signed.
-     */
-    imagxp_span kid;
-    /*
-     The issuer of the visa or ad proof.
-     */
-    imagxp_span issuer;
-    /*
-     Its `jti`, if it has one.
-     */
-    imagxp_span jti;
-    /*
-     When the agent signed.
-     */
+    struct imagxp_need refresh;
+    /* Who signed. Proven if `visitor` is `IMAGXP_VERIFIED_AGENT`; else a claim. */
+    struct imagxp_span agent_id;
+    /* The URL that was signed. */
+    struct imagxp_span resource;
+    /* The request's nonce. */
+    struct imagxp_span nonce;
+    /* The payload JSON as received. */
+    struct imagxp_span payload;
+    /* The RFC 7638 thumbprint of the key that signed. */
+    struct imagxp_span kid;
+    /* The issuer of the visa or ad proof. */
+    struct imagxp_span issuer;
+    /* Its `jti`, if it has one. */
+    struct imagxp_span jti;
+    /* When the agent signed. */
     int64_t ts_ms;
-    /*
-     What the visa paid, millionths of the unit.
-     */
+    /* What the visa paid, millionths of the unit. */
     int64_t amount_micros;
-    /*
-     When the visa or ad proof expires, seconds since 1970.
-     */
+    /* When the visa or ad proof expires, seconds since 1970. */
     int64_t expires_s;
-    /*
-     The policy's window.
-     */
+    /* The policy's window. */
     uint32_t window_ms;
-    /*
-     0
-     */
+    /* 0 */
     uint32_t reserved;
-    /*
-     The key in the cache. The library's own: `imagxp_request_admit` makes `prepare` of it.
-     */
+    /* The key in the cache. The library's own: `imagxp_request_admit` makes `prepare` of it. */
     uint64_t key;
     /*
-     A hint of `imagxp_request_admit`: the agent is busy. `imagxp_key_cache_prepare` this after answering; 0 is none.
+     * A hint of `imagxp_request_admit`: the agent is busy. `imagxp_key_cache_prepare` this after
+     * answering; 0 is none.
      */
     uint64_t prepare;
 } imagxp_verified;
 
-/*
- What stands for a nonce or a `jti` in a store elsewhere.
- */
-typedef struct {
-    /*
-     The key: `SET bytes 1 NX`.
-     */
+/* What stands for a nonce or a `jti` in a store elsewhere. */
+typedef struct imagxp_tag {
+    /* The key: `SET bytes 1 NX`. */
     uint8_t bytes[16];
-    /*
-     The second at which the store may forget it; 0 is no tag.
-     */
+    /* The second at which the store may forget it; 0 is no tag. */
     int64_t expiry_s;
 } imagxp_tag;
 
 /*
- A private key and its public key, in the caller's memory. The words are this library's own: to keep a key, use
- `imagxp_key_export`; when done, `imagxp_key_wipe`.
+ * A private key and its public key, in the caller's memory. The words are this library's own: to
+ * keep a key, use `imagxp_key_export`; when done, `imagxp_key_wipe`.
  */
-typedef struct {
-    /*
-     Nobody's business.
-     */
+typedef struct imagxp_key {
+    /* Nobody's business. */
     uint64_t opaque[16];
 } imagxp_key;
 
-/*
- What an agent says about one request. Begin with `IMAGXP_INIT(&claims)`.
- */
-typedef struct {
-    /*
-     `sizeof (imagxp_claims)`
-     */
+/* What an agent says about one request. Begin with `IMAGXP_INIT(&claims)`. */
+typedef struct imagxp_claims {
+    /* `sizeof (imagxp_claims)` */
     size_t size;
-    /*
-     The agent's domain: `bot.example.com`.
-     */
-    imagxp_str agent_id;
-    /*
-     The absolute URL that is asked for.
-     */
-    imagxp_str resource;
-    /*
-     `IMAGXP_CRAWL_TRAINING` and its like.
-     */
+    /* The agent's domain: `bot.example.com`. */
+    struct imagxp_str agent_id;
+    /* The absolute URL that is asked for. */
+    struct imagxp_str resource;
+    /* `IMAGXP_CRAWL_TRAINING` and its like. */
     int32_t purpose;
-    /*
-     1 when the agent shows ads beside the content, else 0.
-     */
+    /* 1 when the agent shows ads beside the content, else 0. */
     int32_t ads_displayed;
 } imagxp_claims;
 
 /*
- The headers to send: spans of the buffer that the call was given. Begin with `IMAGXP_INIT(&headers)`.
+ * The headers to send: spans of the buffer that the call was given. Begin with
+ * `IMAGXP_INIT(&headers)`.
  */
-typedef struct {
-    /*
-     `sizeof (imagxp_signed)`
-     */
+typedef struct imagxp_signed {
+    /* `sizeof (imagxp_signed)` */
     size_t size;
-    /*
-     How long the buffer must be: stored with `IMAGXP_OK`, and with `IMAGXP_BUFFER_TOO_SMALL`.
-     */
+    /* How long the buffer must be: stored with `IMAGXP_OK`, and with `IMAGXP_BUFFER_TOO_SMALL`. */
     size_t needed;
-    /*
-     `IMAGXP_HEADER_PAYLOAD`
-     */
-    imagxp_span payload;
-    /*
-     `IMAGXP_HEADER_SIGNATURE`
-     */
-    imagxp_span signature;
-    /*
-     `IMAGXP_HEADER_PUBLIC_KEY`, and once more as `IMAGXP_HEADER_KEY`.
-     */
-    imagxp_span public_key;
+    /* `IMAGXP_HEADER_PAYLOAD` */
+    struct imagxp_span payload;
+    /* `IMAGXP_HEADER_SIGNATURE` */
+    struct imagxp_span signature;
+    /* `IMAGXP_HEADER_PUBLIC_KEY`, and once more as `IMAGXP_HEADER_KEY`. */
+    struct imagxp_span public_key;
 } imagxp_signed;
 
-/*
- A key that a manifest lists beside the current one.
- */
-typedef struct {
-    /*
-     `IMAGXP_FORMAT_TEXT` or `IMAGXP_FORMAT_PEM`.
-     */
-    imagxp_str public_key;
-    /*
-     Not before, seconds since 1970; 0 is always.
-     */
+/* A key that a manifest lists beside the current one. */
+typedef struct imagxp_listed_key {
+    /* `IMAGXP_FORMAT_TEXT` or `IMAGXP_FORMAT_PEM`. */
+    struct imagxp_str public_key;
+    /* Not before, seconds since 1970; 0 is always. */
     int64_t nbf_s;
-    /*
-     Good until, seconds since 1970, exclusive; 0 is for ever.
-     */
+    /* Good until, seconds since 1970, exclusive; 0 is for ever. */
     int64_t exp_s;
 } imagxp_listed_key;
 
-/*
- A key that is good no more.
- */
-typedef struct {
-    /*
-     `IMAGXP_FORMAT_KID`
-     */
-    imagxp_str kid;
-    /*
-     Revoked from this second on.
-     */
+/* A key that is good no more. */
+typedef struct imagxp_revoked_key {
+    /* `IMAGXP_FORMAT_KID` */
+    struct imagxp_str kid;
+    /* Revoked from this second on. */
     int64_t at_s;
 } imagxp_revoked_key;
 
-/*
- What an agent publishes at `IMAGXP_MANIFEST_PATH`. Begin with `IMAGXP_INIT(&manifest)`.
- */
-typedef struct {
-    /*
-     `sizeof (imagxp_manifest)`
-     */
+/* What an agent publishes at `IMAGXP_MANIFEST_PATH`. Begin with `IMAGXP_INIT(&manifest)`. */
+typedef struct imagxp_manifest {
+    /* `sizeof (imagxp_manifest)` */
     size_t size;
-    /*
-     The agent's domain.
-     */
-    imagxp_str agent_id;
-    /*
-     The current key: `IMAGXP_FORMAT_TEXT` or `IMAGXP_FORMAT_PEM`.
-     */
-    imagxp_str public_key;
-    /*
-     Whom to write to; may be empty.
-     */
-    imagxp_str contact_email;
-    /*
-     At most four keys for rotation: the next one, the last one.
-     */
-    const imagxp_listed_key *keys;
-    /*
-     How many.
-     */
+    /* The agent's domain. */
+    struct imagxp_str agent_id;
+    /* The current key: `IMAGXP_FORMAT_TEXT` or `IMAGXP_FORMAT_PEM`. */
+    struct imagxp_str public_key;
+    /* Whom to write to; may be empty. */
+    struct imagxp_str contact_email;
+    /* At most four keys for rotation: the next one, the last one. */
+    const struct imagxp_listed_key *keys;
+    /* How many. */
     size_t keys_len;
-    /*
-     At most sixteen.
-     */
-    const imagxp_revoked_key *revoked;
-    /*
-     How many.
-     */
+    /* At most sixteen. */
+    const struct imagxp_revoked_key *revoked;
+    /* How many. */
     size_t revoked_len;
 } imagxp_manifest;
 
 #ifdef __cplusplus
 extern "C" {
-#endif // __cplusplus
+#endif  /* __cplusplus */
 
 /*
- The `IMAGXP_ABI_VERSION` of the library that was linked. It grows when functions or members are added; a program
- runs with any library whose number is at least that of its header.
+ * The `IMAGXP_ABI_VERSION` of the library that was linked. It grows when functions or members are
+ * added; a program runs with any library whose number is at least that of its header.
  */
 uint32_t imagxp_abi_version(void);
 
 /*
- The name of a status, as the wire and the logs show it: `TIMESTAMP_STALE`. It lives for ever; empty for an unknown number.
+ * The name of a status, as the wire and the logs show it: `TIMESTAMP_STALE`. It lives for ever;
+ * empty for an unknown number.
  */
-imagxp_str imagxp_status_name(imagxp_status status);
+struct imagxp_str imagxp_status_name(imagxp_status status);
 
 /*
- A sentence for the log and for tools: what was wrong, and what to mend. It lives for ever; empty for an unknown
- number. Never send it to a remote client.
+ * A sentence for the log and for tools: what was wrong, and what to mend. It lives for ever; empty
+ * for an unknown number. Never send it to a remote client.
  */
-imagxp_str imagxp_status_help(imagxp_status status);
+struct imagxp_str imagxp_status_help(imagxp_status status);
 
 /*
- The HTTP status to answer with. 200 for `IMAGXP_OK` only: `IMAGXP_VERIFIED` that was not admitted is the host's
- mistake, and so is an unknown number (500); `IMAGXP_NEED` that is not met is 503.
+ * The HTTP status to answer with. 200 for `IMAGXP_OK` only: `IMAGXP_VERIFIED` that was not admitted
+ * is the host's mistake, and so is an unknown number (500); `IMAGXP_NEED` that is not met is 503.
  */
 int32_t imagxp_status_http(imagxp_status status);
 
 /*
- The status that a remote client may be told by name: every failure of an identity looks alike there. All others stay
- as they are.
+ * The status that a remote client may be told by name: every failure of an identity looks alike
+ * there. All others stay as they are.
  */
 imagxp_status imagxp_status_public(imagxp_status status);
 
 /*
- Seconds for `Retry-After`; 0 for none. For `IMAGXP_REPLAY_CACHE_FULL` see `imagxp_replay_cache_retry_after_s`.
+ * Seconds for `Retry-After`; 0 for none. For `IMAGXP_REPLAY_CACHE_FULL` see
+ * `imagxp_replay_cache_retry_after_s`.
  */
 uint32_t imagxp_status_retry_after_s(imagxp_status status);
 
 /*
- Compiles a policy from the reference's JSON into `memory`: `IMAGXP_POLICY_WORDS` words, which
- `IMAGXP_POLICY(memory)` then names. An unknown member is refused: a typo must not open a site.
- A copy of the words is a policy, too. A refusal leaves `memory` as it was, so a policy can be replaced in place.
-
- Errors: `POLICY_INVALID`; `ABI_STORAGE` when `words` is less than `IMAGXP_POLICY_WORDS`.
+ * Compiles a policy from the reference's JSON into `memory`: `IMAGXP_POLICY_WORDS` words, which
+ * `IMAGXP_POLICY(memory)` then names. An unknown member is refused: a typo must not open a site. A
+ * copy of the words is a policy, too. A refusal leaves `memory` as it was, so a policy can be
+ * replaced in place.
+ *
+ * Errors: `POLICY_INVALID`; `ABI_STORAGE` when `words` is less than `IMAGXP_POLICY_WORDS`.
  */
-imagxp_status imagxp_policy_parse(imagxp_str json,
+imagxp_status imagxp_policy_parse(struct imagxp_str json,
                                   uint64_t *memory,
                                   size_t words);
 
 /*
- The documents to fetch at start, not at the first visitor: `IMAGXP_NEED` and the need for `index` 0, 1, … and
- `IMAGXP_OK` behind the last. Its texts lie in `scratch`.
-
-     for (i = 0; imagxp_policy_document(policy, i, scratch, &need) == IMAGXP_NEED; i++)
-         imagxp_key_cache_supply(&keys, &need, scratch, https_get(&need, scratch), now_ms);
-
- Errors: `ABI_STATE`: not a policy. `BUFFER_TOO_SMALL`
+ * The documents to fetch at start, not at the first visitor: `IMAGXP_NEED` and the need for `index`
+ * 0, 1, … and `IMAGXP_OK` behind the last. Its texts lie in `scratch`.
+ *
+ *     for (i = 0; imagxp_policy_document(policy, i, scratch, &need) == IMAGXP_NEED; i++)
+ *         imagxp_key_cache_supply(&keys, &need, scratch, https_get(&need, scratch), now_ms);
+ *
+ * Errors: `ABI_STATE`: not a policy. `BUFFER_TOO_SMALL`
  */
-imagxp_status imagxp_policy_document(const imagxp_policy *policy,
+imagxp_status imagxp_policy_document(const struct imagxp_policy *policy,
                                      size_t index,
-                                     imagxp_buf scratch,
-                                     imagxp_need *need);
+                                     struct imagxp_buf scratch,
+                                     struct imagxp_need *need);
 
 /*
- What a policy says: for the headers of a 402 answer, for the log at start, for a page that tells agents the terms.
- The texts lie in `scratch`.
-
- Errors: `ABI_STATE`: not a policy. `BUFFER_TOO_SMALL`
+ * What a policy says: for the headers of a 402 answer, for the log at start, for a page that tells
+ * agents the terms. The texts lie in `scratch`.
+ *
+ * Errors: `ABI_STATE`: not a policy. `BUFFER_TOO_SMALL`
  */
-imagxp_status imagxp_policy_terms(const imagxp_policy *policy,
-                                  imagxp_buf scratch,
-                                  imagxp_terms *terms);
+imagxp_status imagxp_policy_terms(const struct imagxp_policy *policy,
+                                  struct imagxp_buf scratch,
+                                  struct imagxp_terms *terms);
 
 /*
- Words of a key cache; 0 if there cannot be one. `IMAGXP_KEY_CACHE_WORDS` is the same as a constant.
+ * Words of a key cache; 0 if there cannot be one. `IMAGXP_KEY_CACHE_WORDS` is the same as a
+ * constant.
  */
-size_t imagxp_key_cache_words(imagxp_key_cache_sizes sizes);
+size_t imagxp_key_cache_words(struct imagxp_key_cache_sizes sizes);
 
 /*
- Makes an empty key cache in the words of `keys`. `seed` is 32 random bytes: they keep strangers from
- choosing names that push out each other.
-
- Errors: `ABI_ARGUMENT`: sizes that cannot be. `ABI_STORAGE`: fewer words than `imagxp_key_cache_words`.
+ * Makes an empty key cache in the words of `keys`. `seed` is 32 random bytes: they keep strangers
+ * from choosing names that push out each other.
+ *
+ * Errors: `ABI_ARGUMENT`: sizes that cannot be. `ABI_STORAGE`: fewer words than
+ * `imagxp_key_cache_words`.
  */
-imagxp_status imagxp_key_cache_new(imagxp_key_cache *keys,
-                                   imagxp_key_cache_sizes sizes,
+imagxp_status imagxp_key_cache_new(struct imagxp_key_cache *keys,
+                                   struct imagxp_key_cache_sizes sizes,
                                    const uint8_t *seed);
 
 /*
- Takes what came of a fetch. `scratch` is the one that the need's texts lie in. It answers `IMAGXP_OK` whatever the
- document said: the refusal, if it is one, comes from the next `imagxp_request_verify`.
-
- Errors: `CLOCK_UNKNOWN`; `ABI_STATE`: not a key cache, or `scratch` is not the need's; `ABI_ARGUMENT`: an unknown kind.
+ * Takes what came of a fetch. `scratch` is the one that the need's texts lie in. It answers
+ * `IMAGXP_OK` whatever the document said: the refusal, if it is one, comes from the next
+ * `imagxp_request_verify`.
+ *
+ * Errors: `CLOCK_UNKNOWN`; `ABI_STATE`: not a key cache, or `scratch` is not the need's;
+ * `ABI_ARGUMENT`: an unknown kind.
  */
-imagxp_status imagxp_key_cache_supply(imagxp_key_cache *keys,
-                                      const imagxp_need *need,
-                                      imagxp_buf scratch,
-                                      imagxp_answer found,
+imagxp_status imagxp_key_cache_supply(struct imagxp_key_cache *keys,
+                                      const struct imagxp_need *need,
+                                      struct imagxp_buf scratch,
+                                      struct imagxp_answer found,
                                       int64_t now_ms);
 
 /*
- Gives the key of a busy agent a table (`imagxp_verified.prepare`), or more time with the one it has: its
- requests then verify several times faster. Call it after answering: a table costs as much as fifteen verifications.
- A key that has left the cache is passed over.
-
- Errors: `CLOCK_UNKNOWN`, `ABI_STATE`
+ * Gives the key of a busy agent a table (`imagxp_verified.prepare`), or more time with the one it
+ * has: its requests then verify several times faster. Call it after answering: a table costs as
+ * much as fifteen verifications. A key that has left the cache is passed over.
+ *
+ * Errors: `CLOCK_UNKNOWN`, `ABI_STATE`
  */
-imagxp_status imagxp_key_cache_prepare(imagxp_key_cache *keys,
+imagxp_status imagxp_key_cache_prepare(struct imagxp_key_cache *keys,
                                        uint64_t prepare,
                                        int64_t now_ms);
 
 /*
- An alarm: `JWK_PRIVATE_EXPOSED` when the last key set of this URL published a private key, else `IMAGXP_OK`.
- Ask after supplying a JWK Set, and tell its owner.
-
- Errors: `ABI_STATE`
+ * An alarm: `JWK_PRIVATE_EXPOSED` when the last key set of this URL published a private key, else
+ * `IMAGXP_OK`. Ask after supplying a JWK Set, and tell its owner.
+ *
+ * Errors: `ABI_STATE`
  */
-imagxp_status imagxp_key_cache_alarm(const imagxp_key_cache *keys,
-                                     imagxp_str jwks_url);
+imagxp_status imagxp_key_cache_alarm(const struct imagxp_key_cache *keys,
+                                     struct imagxp_str jwks_url);
 
 /*
- Words of a replay cache for at least so many entries: requests a second times 360, plus single-use visas a second
- times 3,605, and a quarter more. `IMAGXP_REPLAY_CACHE_WORDS` is the same as a constant.
+ * Words of a replay cache for at least so many entries: requests a second times 360, plus
+ * single-use visas a second times 3,605, and a quarter more. `IMAGXP_REPLAY_CACHE_WORDS` is the
+ * same as a constant.
  */
 size_t imagxp_replay_cache_words(size_t slots);
 
 /*
- Makes an empty replay cache with as many slots as the words of `replay` hold. `seed` is 32 random bytes, secret; the
- same on all nodes that share a store. Requests signed before `accept_from_ms` are refused, for an earlier
- cache may have admitted them: pass the time of the start, or 0 where nothing was forgotten.
-
- Errors: `ABI_STORAGE`: fewer than `imagxp_replay_cache_words(1)`.
+ * Makes an empty replay cache with as many slots as the words of `replay` hold. `seed` is 32 random
+ * bytes, secret; the same on all nodes that share a store. Requests signed before `accept_from_ms`
+ * are refused, for an earlier cache may have admitted them: pass the time of the start, or 0 where
+ * nothing was forgotten.
+ *
+ * Errors: `ABI_STORAGE`: fewer than `imagxp_replay_cache_words(1)`.
  */
-imagxp_status imagxp_replay_cache_new(imagxp_replay_cache *replay,
+imagxp_status imagxp_replay_cache_new(struct imagxp_replay_cache *replay,
                                       const uint8_t *seed,
                                       int64_t accept_from_ms);
 
 /*
- After `IMAGXP_REPLAY_CACHE_FULL`, still under the lock: seconds until there may be room, for `Retry-After`; 1 to 600.
- 60 when the words are not a replay cache.
+ * After `IMAGXP_REPLAY_CACHE_FULL`, still under the lock: seconds until there may be room, for
+ * `Retry-After`; 1 to 600. 60 when the words are not a replay cache.
  */
-uint32_t imagxp_replay_cache_retry_after_s(imagxp_replay_cache *replay);
+uint32_t imagxp_replay_cache_retry_after_s(struct imagxp_replay_cache *replay);
 
 /*
- The counts, under the lock.
-
- Errors: `ABI_STATE`: not a replay cache.
+ * The counts, under the lock.
+ *
+ * Errors: `ABI_STATE`: not a replay cache.
  */
-imagxp_status imagxp_replay_cache_stats(imagxp_replay_cache *replay, imagxp_replay_stats *stats);
+imagxp_status imagxp_replay_cache_stats(struct imagxp_replay_cache *replay,
+                                        struct imagxp_replay_stats *stats);
 
 /*
- Whether a header of this name matters to `imagxp_request_verify`: 1 or 0. A host to which each header costs
- something may leave out all others.
+ * Whether a header of this name matters to `imagxp_request_verify`: 1 or 0. A host to which each
+ * header costs something may leave out all others.
  */
-int32_t imagxp_header_matters(imagxp_str name);
+int32_t imagxp_header_matters(struct imagxp_str name);
 
 /*
- What a request says, unproven, for a line in the log: no cryptography, no policy. A visitor without IMAGXP headers
- is `IMAGXP_OK`, too, with empty texts. The texts lie in `scratch`.
-
- Errors: those of 400 and 431, `HEADERS_PARTIAL`, `BUFFER_TOO_SMALL` when `scratch` is short.
+ * What a request says, unproven, for a line in the log: no cryptography, no policy. A visitor
+ * without IMAGXP headers is `IMAGXP_OK`, too, with empty texts. The texts lie in `scratch`.
+ *
+ * Errors: those of 400 and 431, `HEADERS_PARTIAL`, `BUFFER_TOO_SMALL` when `scratch` is short.
  */
-imagxp_status imagxp_request_parse(const imagxp_visit *visit,
-                                   imagxp_buf scratch,
-                                   imagxp_unproven *unproven);
+imagxp_status imagxp_request_parse(const struct imagxp_visit *visit,
+                                   struct imagxp_buf scratch,
+                                   struct imagxp_unproven *unproven);
 
 /*
- Judges a request. It only reads `policy` and `keys`, and remembers nothing; `scratch` is working memory, and the
- result's texts lie in it: it must stay as it is until the result is done with.
-
- `IMAGXP_NEED`: fetch `verified->need`, `imagxp_key_cache_supply` it, and call again with the same arguments; at most
- three times. `IMAGXP_VERIFIED`: `imagxp_request_admit` comes next. Both fill `verified`. Never `IMAGXP_OK`.
-
- Errors: every refusal but those of `imagxp_request_admit`; `BUFFER_TOO_SMALL` when `scratch` is shorter than
- `IMAGXP_SCRATCH_LEN` and this request takes more; `ABI_STATE`: not a policy, or not a key cache.
+ * Judges a request. It only reads `policy` and `keys`, and remembers nothing; `scratch` is working
+ * memory, and the result's texts lie in it: it must stay as it is until the result is done with.
+ *
+ * `IMAGXP_NEED`: fetch `verified->need`, `imagxp_key_cache_supply` it, and call again with the same
+ * arguments; at most three times. `IMAGXP_VERIFIED`: `imagxp_request_admit` comes next. Both fill
+ * `verified`. Never `IMAGXP_OK`.
+ *
+ * Errors: every refusal but those of `imagxp_request_admit`; `BUFFER_TOO_SMALL` when `scratch` is
+ * shorter than `IMAGXP_SCRATCH_LEN` and this request takes more; `ABI_STATE`: not a policy, or not
+ * a key cache.
  */
-imagxp_status imagxp_request_verify(const imagxp_visit *visit,
-                                    const imagxp_policy *policy,
-                                    const imagxp_key_cache *keys,
+imagxp_status imagxp_request_verify(const struct imagxp_visit *visit,
+                                    const struct imagxp_policy *policy,
+                                    const struct imagxp_key_cache *keys,
                                     int64_t now_ms,
-                                    imagxp_buf scratch,
-                                    imagxp_verified *verified);
+                                    struct imagxp_buf scratch,
+                                    struct imagxp_verified *verified);
 
 /*
- Admits a verified request once: writes its nonce, and the `jti` of a single-use visa, into the replay cache. The only
- step under a lock, and a short one. A visitor without headers writes nothing. `scratch` is the one of
- `imagxp_request_verify`. With `IMAGXP_OK`, and only then, the visitor may pass; `verified->prepare` is then
- set if the agent is busy, and `IMAGXP_CLOCK_STEPPED_BACK` if the clock is.
-
- Errors: `REPLAY_DETECTED`, `VISA_USED`, `REPLAY_CACHE_FULL`, `AGENT_QUOTA`, `RESTART_GUARD`, `CLOCK_UNKNOWN`, and
- `TIMESTAMP_STALE` or `JWT_EXPIRED` when the clock has moved on; `ABI_STATE`: `verified` is not verified or was admitted
- before, `scratch` is not its own, or `replay` is not a replay cache.
+ * Admits a verified request once: writes its nonce, and the `jti` of a single-use visa, into the
+ * replay cache. The only step under a lock, and a short one. A visitor without headers writes
+ * nothing. `scratch` is the one of `imagxp_request_verify`. With `IMAGXP_OK`, and only then, the
+ * visitor may pass; `verified->prepare` is then set if the agent is busy, and
+ * `IMAGXP_CLOCK_STEPPED_BACK` if the clock is.
+ *
+ * Errors: `REPLAY_DETECTED`, `VISA_USED`, `REPLAY_CACHE_FULL`, `AGENT_QUOTA`, `RESTART_GUARD`,
+ * `CLOCK_UNKNOWN`, and `TIMESTAMP_STALE` or `JWT_EXPIRED` when the clock has moved on; `ABI_STATE`:
+ * `verified` is not verified or was admitted before, `scratch` is not its own, or `replay` is not a
+ * replay cache.
  */
-imagxp_status imagxp_request_admit(imagxp_verified *verified,
-                                   imagxp_buf scratch,
-                                   imagxp_replay_cache *replay,
+imagxp_status imagxp_request_admit(struct imagxp_verified *verified,
+                                   struct imagxp_buf scratch,
+                                   struct imagxp_replay_cache *replay,
                                    int64_t now_ms);
 
 /*
- What to write into a replay store elsewhere, in place of `imagxp_request_admit`: `tags` has two places, the nonce's and
- that of a single-use visa; a tag with `expiry_s` 0 is none. `SET bytes 1 NX` each, until `expiry_s`: the request
- may pass if the store took every one. All nodes share the `secret`, 32 random bytes.
-
- Errors: `ABI_STATE`: `verified` is not verified, or `scratch` is not its own.
+ * What to write into a replay store elsewhere, in place of `imagxp_request_admit`: `tags` has two
+ * places, the nonce's and that of a single-use visa; a tag with `expiry_s` 0 is none. `SET bytes 1
+ * NX` each, until `expiry_s`: the request may pass if the store took every one. All nodes share the
+ * `secret`, 32 random bytes.
+ *
+ * Errors: `ABI_STATE`: `verified` is not verified, or `scratch` is not its own.
  */
-imagxp_status imagxp_request_tags(const imagxp_verified *verified,
-                                  imagxp_buf scratch,
+imagxp_status imagxp_request_tags(const struct imagxp_verified *verified,
+                                  struct imagxp_buf scratch,
                                   const uint8_t *secret,
-                                  imagxp_tag *tags);
+                                  struct imagxp_tag *tags);
 
 /*
- Writes the body of a refusal, `application/json`, at most 128 bytes: the public code, the visitor, and the proof where
- there is one. `verified` is what `imagxp_request_admit` was called with, if it was that call that refused; else
- NULL. `needed`, which may be NULL, gets the length, with `IMAGXP_BUFFER_TOO_SMALL` too.
-
- Errors: `BUFFER_TOO_SMALL`; `ABI_ARGUMENT`: `status` is not a refusal; `ABI_STATE`: not a policy.
+ * Writes the body of a refusal, `application/json`, at most 128 bytes: the public code, the
+ * visitor, and the proof where there is one. `verified` is what `imagxp_request_admit` was called
+ * with, if it was that call that refused; else NULL. `needed`, which may be NULL, gets the length,
+ * with `IMAGXP_BUFFER_TOO_SMALL` too.
+ *
+ * Errors: `BUFFER_TOO_SMALL`; `ABI_ARGUMENT`: `status` is not a refusal; `ABI_STATE`: not a policy.
  */
 imagxp_status imagxp_refusal_write(imagxp_status status,
-                                   const imagxp_policy *policy,
-                                   const imagxp_verified *verified,
-                                   imagxp_buf out,
+                                   const struct imagxp_policy *policy,
+                                   const struct imagxp_verified *verified,
+                                   struct imagxp_buf out,
                                    size_t *needed);
 
 /*
- A new key from 32 random bytes: they become the private scalar. Wipe them afterwards.
-
- Errors: `PRIVKEY_INVALID`, once in 2^32: draw others.
+ * A new key from 32 random bytes: they become the private scalar. Wipe them afterwards.
+ *
+ * Errors: `PRIVKEY_INVALID`, once in 2^32: draw others.
  */
-imagxp_status imagxp_key_from_random(const uint8_t *random, imagxp_key *key);
+imagxp_status imagxp_key_from_random(const uint8_t *random, struct imagxp_key *key);
 
 /*
- From text: base64 of PKCS#8 as in `IMAGXP_PRIVATE_KEY`, PEM (`PRIVATE KEY`, `EC PRIVATE KEY`), a JWK with `d`, or 64
- hex digits of the scalar. White space around it is passed over.
-
- Errors: `PRIVKEY_INVALID`
+ * From text: base64 of PKCS#8 as in `IMAGXP_PRIVATE_KEY`, PEM (`PRIVATE KEY`, `EC PRIVATE KEY`), a
+ * JWK with `d`, or 64 hex digits of the scalar. White space around it is passed over.
+ *
+ * Errors: `PRIVKEY_INVALID`
  */
-imagxp_status imagxp_key_from_text(imagxp_str text,
-                                   imagxp_key *key);
+imagxp_status imagxp_key_from_text(struct imagxp_str text,
+                                   struct imagxp_key *key);
 
 /*
- From DER: PKCS#8 or SEC1 `ECPrivateKey`, at most 512 bytes. A public part, if there is one, must match.
-
- Errors: `PRIVKEY_INVALID`
+ * From DER: PKCS#8 or SEC1 `ECPrivateKey`, at most 512 bytes. A public part, if there is one, must
+ * match.
+ *
+ * Errors: `PRIVKEY_INVALID`
  */
-imagxp_status imagxp_key_from_der(imagxp_str der,
-                                  imagxp_key *key);
+imagxp_status imagxp_key_from_der(struct imagxp_str der,
+                                  struct imagxp_key *key);
 
 /*
- Writes the public key in `IMAGXP_FORMAT_TEXT`, `_PEM`, `_DER`, `_JWK` or `_KID`; at most 240 bytes. `needed`, which may be
- NULL, gets the length, with `IMAGXP_BUFFER_TOO_SMALL` too.
-
- Errors: `BUFFER_TOO_SMALL`; `ABI_ARGUMENT`: an unknown format; `ABI_STATE`: not a key.
+ * Writes the public key in `IMAGXP_FORMAT_TEXT`, `_PEM`, `_DER`, `_JWK` or `_KID`; at most 240
+ * bytes. `needed`, which may be NULL, gets the length, with `IMAGXP_BUFFER_TOO_SMALL` too.
+ *
+ * Errors: `BUFFER_TOO_SMALL`; `ABI_ARGUMENT`: an unknown format; `ABI_STATE`: not a key.
  */
-imagxp_status imagxp_key_public(const imagxp_key *key,
+imagxp_status imagxp_key_public(const struct imagxp_key *key,
                                 int32_t format,
-                                imagxp_buf out,
+                                struct imagxp_buf out,
                                 size_t *needed);
 
 /*
- Writes the private key in `IMAGXP_FORMAT_TEXT`, `_PEM`, `_DER` or `_JWK`; at most 260 bytes. `needed`, which may be NULL,
- gets the length, with `IMAGXP_BUFFER_TOO_SMALL` too. Wipe `out` when it has served.
-
- Errors: `BUFFER_TOO_SMALL`; `ABI_ARGUMENT`: an unknown format; `ABI_STATE`: not a key.
+ * Writes the private key in `IMAGXP_FORMAT_TEXT`, `_PEM`, `_DER` or `_JWK`; at most 260 bytes.
+ * `needed`, which may be NULL, gets the length, with `IMAGXP_BUFFER_TOO_SMALL` too. Wipe `out` when
+ * it has served.
+ *
+ * Errors: `BUFFER_TOO_SMALL`; `ABI_ARGUMENT`: an unknown format; `ABI_STATE`: not a key.
  */
-imagxp_status imagxp_key_export(const imagxp_key *key,
+imagxp_status imagxp_key_export(const struct imagxp_key *key,
                                 int32_t format,
-                                imagxp_buf out,
+                                struct imagxp_buf out,
                                 size_t *needed);
 
-/*
- Overwrites a key with zeros, in a way that compilers do not leave out. NULL is nothing.
- */
-void imagxp_key_wipe(imagxp_key *key);
+/* Overwrites a key with zeros, in a way that compilers do not leave out. NULL is nothing. */
+void imagxp_key_wipe(struct imagxp_key *key);
 
 /*
- Signs one request: the headers to send, in `out`. `nonce` is 16 fresh random bytes, `hedge` 32 more or NULL: they
- protect the key against faults of the hardware, and bad ones do no harm. `flags` is `IMAGXP_SIGN_CHECK` or 0.
- Send `headers->public_key` under both of its names, and `IMAGXP_PRODUCT` within `User-Agent`.
-
- Errors: `BUFFER_TOO_SMALL`, with `headers->needed`; `AGENT_ID_INVALID`, `RESOURCE_INVALID`, `PAYLOAD_TOO_LARGE`: a verifier
- would refuse; `CLOCK_UNKNOWN`; `SIGN_FAULT`; `ABI_ARGUMENT`; `ABI_STATE`: not a key.
+ * Signs one request: the headers to send, in `out`. `nonce` is 16 fresh random bytes, `hedge` 32
+ * more or NULL: they protect the key against faults of the hardware, and bad ones do no harm.
+ * `flags` is `IMAGXP_SIGN_CHECK` or 0. Send `headers->public_key` under both of its names, and
+ * `IMAGXP_PRODUCT` within `User-Agent`.
+ *
+ * Errors: `BUFFER_TOO_SMALL`, with `headers->needed`; `AGENT_ID_INVALID`, `RESOURCE_INVALID`,
+ * `PAYLOAD_TOO_LARGE`: a verifier would refuse; `CLOCK_UNKNOWN`; `SIGN_FAULT`; `ABI_ARGUMENT`;
+ * `ABI_STATE`: not a key.
  */
-imagxp_status imagxp_request_sign(const imagxp_key *key,
-                                  const imagxp_claims *claims,
+imagxp_status imagxp_request_sign(const struct imagxp_key *key,
+                                  const struct imagxp_claims *claims,
                                   const uint8_t *nonce,
                                   const uint8_t *hedge,
                                   uint32_t flags,
                                   int64_t now_ms,
-                                  imagxp_buf out,
-                                  imagxp_signed *headers);
+                                  struct imagxp_buf out,
+                                  struct imagxp_signed *headers);
 
 /*
- The first half of signing, for a key in hardware or behind an API: everything but the signature, in `out`, and the 32
- bytes to sign in `digest` (ECDSA, P-256, the bytes as they are: they are a SHA-256 already). `public_key` is
- `IMAGXP_FORMAT_TEXT` or `_PEM`. `imagxp_request_attach` is the second half.
-
- Errors: as `imagxp_request_sign`; `KEY_FORMAT` and `KEY_INVALID` of the public key.
+ * The first half of signing, for a key in hardware or behind an API: everything but the signature,
+ * in `out`, and the 32 bytes to sign in `digest` (ECDSA, P-256, the bytes as they are: they are a
+ * SHA-256 already). `public_key` is `IMAGXP_FORMAT_TEXT` or `_PEM`. `imagxp_request_attach` is the
+ * second half.
+ *
+ * Errors: as `imagxp_request_sign`; `KEY_FORMAT` and `KEY_INVALID` of the public key.
  */
-imagxp_status imagxp_request_prepare(imagxp_str public_key,
-                                     const imagxp_claims *claims,
+imagxp_status imagxp_request_prepare(struct imagxp_str public_key,
+                                     const struct imagxp_claims *claims,
                                      const uint8_t *nonce,
                                      int64_t now_ms,
-                                     imagxp_buf out,
-                                     imagxp_signed *headers,
+                                     struct imagxp_buf out,
+                                     struct imagxp_signed *headers,
                                      uint8_t *digest);
 
 /*
- The second half: writes `signature`, 64 bytes `r || s`, into its place in `out`. A DER signature must be taken apart
- first. Until then the header is 128 zeros, which nobody admits.
-
- Errors: `ABI_STATE`: `headers` is not what `imagxp_request_prepare` made of `out`.
+ * The second half: writes `signature`, 64 bytes `r || s`, into its place in `out`. A DER signature
+ * must be taken apart first. Until then the header is 128 zeros, which nobody admits.
+ *
+ * Errors: `ABI_STATE`: `headers` is not what `imagxp_request_prepare` made of `out`.
  */
-imagxp_status imagxp_request_attach(const imagxp_signed *headers,
+imagxp_status imagxp_request_attach(const struct imagxp_signed *headers,
                                     const uint8_t *signature,
-                                    imagxp_buf out);
+                                    struct imagxp_buf out);
 
 /*
- Writes the manifest document, at most 8,192 bytes, to be served at `IMAGXP_MANIFEST_PATH` with status 200 and
- `application/json`. `needed`, which may be NULL, gets its length, with `IMAGXP_BUFFER_TOO_SMALL` too.
-
- Errors: `BUFFER_TOO_SMALL`; `AGENT_ID_INVALID`; `KEY_FORMAT`, `KEY_INVALID`; `MANIFEST_INVALID`: more keys than a verifier
- reads, or a text that is not UTF-8; `MANIFEST_TOO_LARGE`.
+ * Writes the manifest document, at most 8,192 bytes, to be served at `IMAGXP_MANIFEST_PATH` with
+ * status 200 and `application/json`. `needed`, which may be NULL, gets its length, with
+ * `IMAGXP_BUFFER_TOO_SMALL` too.
+ *
+ * Errors: `BUFFER_TOO_SMALL`; `AGENT_ID_INVALID`; `KEY_FORMAT`, `KEY_INVALID`; `MANIFEST_INVALID`:
+ * more keys than a verifier reads, or a text that is not UTF-8; `MANIFEST_TOO_LARGE`.
  */
-imagxp_status imagxp_manifest_write(const imagxp_manifest *manifest,
-                                    imagxp_buf out,
+imagxp_status imagxp_manifest_write(const struct imagxp_manifest *manifest,
+                                    struct imagxp_buf out,
                                     size_t *needed);
 
 /*
- Whether `name` can be an agent: a public domain name in lower case. `mode` is `IMAGXP_MODE_PRODUCTION` or
- `IMAGXP_MODE_DEVELOPMENT`.
-
- Errors: `AGENT_ID_INVALID`, `ABI_ARGUMENT`
+ * Whether `name` can be an agent: a public domain name in lower case. `mode` is
+ * `IMAGXP_MODE_PRODUCTION` or `IMAGXP_MODE_DEVELOPMENT`.
+ *
+ * Errors: `AGENT_ID_INVALID`, `ABI_ARGUMENT`
  */
-imagxp_status imagxp_host_check_agent_id(imagxp_str name,
+imagxp_status imagxp_host_check_agent_id(struct imagxp_str name,
                                          int32_t mode);
 
 /*
- Whether a verifier may connect to an address that a stranger's name resolved to: `IMAGXP_OK` for a public one.
- `address` has 4 bytes (IPv4) or 16 (IPv6), in network order. Ask about every address of the name, and connect to one
- that was asked about: a second look-up may give another.
-
- Errors: `HOST_FORBIDDEN`; `ABI_ARGUMENT`: another length.
+ * Whether a verifier may connect to an address that a stranger's name resolved to: `IMAGXP_OK` for
+ * a public one. `address` has 4 bytes (IPv4) or 16 (IPv6), in network order. Ask about every
+ * address of the name, and connect to one that was asked about: a second look-up may give another.
+ *
+ * Errors: `HOST_FORBIDDEN`; `ABI_ARGUMENT`: another length.
  */
 imagxp_status imagxp_host_may_connect(const uint8_t *address,
                                       size_t address_len);
 
 /*
- Writes the canonical form (RFC 8785) of a JSON object or value within the bounds of a payload: what signatures are
- made over. `needed`, which may be NULL, gets its length, with `IMAGXP_BUFFER_TOO_SMALL` too.
-
- Errors: `JSON_*`, `BUFFER_TOO_SMALL`
+ * Writes the canonical form (RFC 8785) of a JSON object or value within the bounds of a payload:
+ * what signatures are made over. `needed`, which may be NULL, gets its length, with
+ * `IMAGXP_BUFFER_TOO_SMALL` too.
+ *
+ * Errors: `JSON_*`, `BUFFER_TOO_SMALL`
  */
-imagxp_status imagxp_jcs(imagxp_str json,
-                         imagxp_buf out,
+imagxp_status imagxp_jcs(struct imagxp_str json,
+                         struct imagxp_buf out,
                          size_t *needed);
 
 #ifdef __cplusplus
-}  // extern "C"
-#endif  // __cplusplus
+}  /* extern "C" */
+#endif  /* __cplusplus */
 
 /* An imagxp_str of a string literal. */
 #define IMAGXP_STR(literal) imagxp_str_of("" literal, sizeof(literal) - 1)

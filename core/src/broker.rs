@@ -1,6 +1,5 @@
 //! The broker's side: it issues visas, and publishes the keys that they verify with (protocol.md sections 4 and 7).
 
-use crate::codec::base64;
 use crate::codec::json::Limits;
 use crate::codec::writer::{Writer, write_whole};
 use crate::host::{self, Mode};
@@ -54,7 +53,7 @@ pub fn issue_visa<'o>(
     // What does not fit here would not fit a verifier's bounds either.
     let header = write_header(kid, &mut header).map_err(|_| Error::JwtTooLarge)?;
     let claims = write_claims(visa, now.s(), &mut claims).map_err(|_| Error::JwtTooLarge)?;
-    sign_whole(key, header, claims, signing, out)
+    jws::sign(key, header, claims, signing, out)
 }
 
 /// The rules of the verifier, [`crate::visa::verify`], and of the policy that it verifies against.
@@ -129,23 +128,6 @@ fn write_claims<'o>(visa: &Visa<'_>, now_s: i64, out: &'o mut [u8]) -> Result<&'
     }
     writer.text("}");
     Ok(writer.finish()?.0)
-}
-
-/// Signs a token whose length is known beforehand: nothing is written where it does not fit.
-pub(crate) fn sign_whole<'o>(
-    key: &KeyPair,
-    header: &str,
-    claims: &str,
-    signing: Signing<'_>,
-    out: &'o mut [u8],
-) -> Result<&'o str, Error> {
-    let parts = [base64::url_encoded_len(header.len()), base64::url_encoded_len(claims.len()), spec::jwt::SIGNATURE_LEN];
-    // Two dots between the three parts.
-    let len = parts.into_iter().fold(2_usize, usize::saturating_add);
-    if len > spec::request::JWT_MAX {
-        return Err(Error::JwtTooLarge);
-    }
-    jws::sign(key, header, claims, signing, out.get_mut(..len).ok_or(Error::BufferTooSmall)?)
 }
 
 /// A key that a broker publishes, under the name by which its tokens choose it.

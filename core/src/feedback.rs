@@ -136,7 +136,7 @@ pub fn sign<'o>(
     if len > spec::request::FEEDBACK_MAX {
         return Err(Error::FeedbackInvalid);
     }
-    crate::broker::sign_whole(key, header, claims, signing, out)
+    jws::sign(key, header, claims, signing, out)
 }
 
 fn write_header<'o>(key: &KeyPair, out: &'o mut [u8]) -> Result<&'o str, Error> {

@@ -54,11 +54,6 @@ impl UnixMillis {
         Self(self.0.saturating_sub(ms))
     }
 
-    /// TEMPORARY
-    #[must_use]
-    pub const fn as_ms(self) -> i64 {
-        self.0
-    }
 
     /// Milliseconds from `earlier` to here; negative if `earlier` is the later one.
     #[must_use]

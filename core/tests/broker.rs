@@ -119,7 +119,8 @@ fn writes_nothing_that_would_be_refused() {
         assert_eq!(issue_visa(&key(1), kid, &visa, NOW, Signing::default(), &mut out), Err(error), "{visa:?}");
         assert_eq!(out, [0; 4096]);
     }
-    let too_early = issue_visa(&key(1), "1", &visa(None), UnixMillis::EPOCH, Signing::default(), &mut [0; 4096]);
+    let mut out = [0; 4096];
+    let too_early = issue_visa(&key(1), "1", &visa(None), UnixMillis::EPOCH, Signing::default(), &mut out);
     assert_eq!(too_early, Err(Error::ClockUnknown));
 }
 

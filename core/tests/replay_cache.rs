@@ -257,7 +257,7 @@ fn both_find_room_in_one_bucket_or_neither_is_written() {
         pairs += usize::from(cache.admit(&visit, at(T0)).is_ok());
         assert_eq!(cache.entries().count(), 2 * pairs);
     }
-    assert_eq!(pairs, 5, "8 slots are half; a request that begins there may go past it");
+    assert_eq!(pairs, 8, "sixteen slots hold eight pairs");
 }
 
 // ---- REP-4: full ----
@@ -390,6 +390,17 @@ fn new_names_share_an_eighth() {
     assert_eq!(new.get("OK"), Some(&(slots / 8)), "{new:?}");
     assert_eq!(count(&new, Error::AgentQuota), 5_000 - slots / 8);
     assert!(send(&mut cache, "bot.old-3.com", "still in", now).is_ok());
+}
+
+#[test]
+fn in_the_first_hour_new_names_have_no_common_share() {
+    let slots = 4_096;
+    let mut memory = memory(slots);
+    let mut cache = fresh(&mut memory);
+    let first_hour = flood(&mut cache, "first", 3_000, T0, |n| format!("bot.new-{n}.com"));
+    assert_eq!(first_hour.get("OK"), Some(&3_000), "{first_hour:?}");
+    let one_name = flood(&mut cache, "one", 1_000, T0, |_| "bot.one.com".into());
+    assert_eq!(one_name.get("OK"), Some(&(slots / 8)), "a name has its share from the start");
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn read_unproven(request: &Request<'_>, texts: &mut Texts<'_>) -> Result<imagxp_
         resource: span(claims.map(|claims| claims.resource))?,
         nonce: span(request.nonce())?,
         payload: span(request.payload_json())?,
-        ts_ms: request.ts().map_or(0, UnixMillis::as_ms),
+        ts_ms: request.ts().map_or(0, UnixMillis::ms),
     })
 }
 

@@ -216,7 +216,7 @@ pub unsafe extern "C" fn imagxp_replay_cache_stats(
             refused_full: counts.refused_full,
             refused_quota: counts.refused_quota,
             clock_steps_back: counts.clock_steps_back,
-            clock_ms: counts.clock.as_ms(),
+            clock_ms: counts.clock.ms(),
         };
         // SAFETY: checked.
         unsafe { stats.write(found) };

@@ -66,7 +66,7 @@ fn write_grant(found: &mut imagxp_verified, grant: &Grant<'_>, texts: &mut Texts
 fn write_request(found: &mut imagxp_verified, request: &Request<'_>, texts: &mut Texts<'_>) -> Result<(), Error> {
     found.nonce = texts.span(request.nonce().unwrap_or_default())?;
     found.payload = texts.span(request.payload_json().unwrap_or_default())?;
-    found.ts_ms = request.ts().map_or(0, UnixMillis::as_ms);
+    found.ts_ms = request.ts().map_or(0, UnixMillis::ms);
     Ok(())
 }
 

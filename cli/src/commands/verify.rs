@@ -163,7 +163,7 @@ impl Verify {
         let json = given.as_deref().unwrap_or(OPEN_POLICY);
         let text = String::from_utf8_lossy(json);
         let says_so = serde_json::from_slice(json).ok().and_then(|json: serde_json::Value| json["development"].as_bool());
-        if says_so == Some(!self.dev) && (self.dev || says_so == Some(true)) {
+        if says_so == Some(!self.dev) {
             let fix = if self.dev { "leave out --dev, or the policy's `development`" } else { "add --dev" };
             return Err(Failure::usage("the policy and the command disagree about development mode", fix));
         }

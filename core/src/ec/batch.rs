@@ -121,15 +121,17 @@ fn add_passes(items: &[BatchItem<'_>], sums: &mut [Sum; GROUP], first: usize, en
     }
     for (lanes, sum) in lanes.chunks(per_item).zip(sums.iter_mut()).take(items.len()) {
         for lane in lanes.iter().rev() {
-            sum.point = double_and_add(&sum.point, lane);
+            double_and_add(&mut sum.point, lane);
         }
     }
 }
 
 #[inline(never)]
-fn double_and_add(point: &Xyzz, lane: &Lane) -> Xyzz {
-    let double = point.double();
-    if lane.terms() == 0 { double } else { double.add_affine(&lane.sum) }
+fn double_and_add(point: &mut Xyzz, lane: &Lane) {
+    point.double();
+    if lane.terms() > 0 {
+        point.add_affine(&lane.sum);
+    }
 }
 
 /// One pass of one item: the sum of its terms so far, and the bits that choose them.

@@ -4,13 +4,13 @@
 //! infinity exactly when n divides c. EFD is the Explicit-Formulas Database (D. J. Bernstein, T. Lange,
 //! hyperelliptic.org/EFD), section "short Weierstrass curves".
 
-use zeroize::{DefaultIsZeroes, Zeroize};
+use zeroize::DefaultIsZeroes;
 
 use super::field::{Fe, P};
-use super::word::{Word, from_u64};
+use super::word::{Word, from_u64, mask, to_u64};
 
 /// The coefficient b.
-const B: Fe = Fe::from_u64(&crate::ec::word::to_u64(&P.mul(
+const B: Fe = Fe::from_u64(&to_u64(&P.mul(
     &from_u64(&[0x3bce_3c3e_27d2_604b, 0x651d_06b0_cc53_b0f6, 0xb3eb_bd55_7698_86bc, 0x5ac6_35d8_aa3a_93e7]),
     &P.r2,
 )));
@@ -80,65 +80,68 @@ impl Xyzz {
         Self { x: point.x, y: point.y, zz: Fe::ONE, zzz: Fe::ONE }
     }
 
-    /// self + q in variable time, for every self and q. 8M + 2S and one reduction less: EFD madd-2008-s.
+    /// Adds q in variable time, for every self and q. 8M + 2S and one reduction less: EFD madd-2008-s.
     ///
     /// With P = x2·ZZ1 - X1, the formula fails exactly where P is zero: there self is q, -q or infinity (whose X and
     /// ZZ are zero). Those go another way, so no case is missed.
     #[inline(always)]
-    pub(super) fn add_affine(&self, q: &Affine) -> Self {
+    pub(super) fn add_affine(&mut self, q: &Affine) {
         let p = q.x.mul_inline(&self.zz).sub(&self.x);
         let r = q.y.mul_inline(&self.zzz).sub(&self.y);
         if p.is_zero() {
             return self.add_affine_same_x(q, &r);
         }
-        self.add_affine_with(&p, &r)
+        self.add_affine_with(&p, &r);
     }
 
-    /// self + q where neither is infinity and they are neither equal nor opposite. Constant time.
+    /// Adds q where neither is infinity and they are neither equal nor opposite. Constant time.
     #[inline(always)]
-    pub(super) fn add_affine_distinct(&self, q: &Affine) -> Self {
+    pub(super) fn add_affine_distinct(&mut self, q: &Affine) {
         let p = q.x.mul_inline(&self.zz).sub(&self.x);
         let r = q.y.mul_inline(&self.zzz).sub(&self.y);
-        self.add_affine_with(&p, &r)
+        self.add_affine_with(&p, &r);
     }
 
     /// The rest of madd-2008-s: `p` and `r` are the differences of x and of y, scaled.
     #[inline(always)]
-    fn add_affine_with(&self, p: &Fe, r: &Fe) -> Self {
+    fn add_affine_with(&mut self, p: &Fe, r: &Fe) {
         let pp = p.square_inline();
         let ppp = pp.mul_inline(p);
         let q = self.x.mul_inline(&pp);
         let x = r.square_inline().sub(&ppp).sub(&q).sub(&q);
-        let y = r.mul_sub_inline(&q.sub(&x), &self.y, &ppp);
-        Self { x, y, zz: self.zz.mul_inline(&pp), zzz: self.zzz.mul_inline(&ppp) }
+        self.y = r.mul_sub_inline(&q.sub(&x), &self.y, &ppp);
+        self.x = x;
+        self.zz = self.zz.mul_inline(&pp);
+        self.zzz = self.zzz.mul_inline(&ppp);
     }
 
-    /// self + q where X/ZZ of both agree, or self is infinity.
+    /// Adds q where X/ZZ of both agree, or self is infinity.
     #[cold]
     #[inline(never)]
-    fn add_affine_same_x(&self, q: &Affine, r: &Fe) -> Self {
-        if self.zz.is_zero() {
+    fn add_affine_same_x(&mut self, q: &Affine, r: &Fe) {
+        *self = if self.zz.is_zero() {
             Self::from_affine(q)
         } else if r.is_zero() {
             Self::double_affine(q)
         } else {
             Self::INFINITY
-        }
+        };
     }
 
-    /// 2·self. 6M + 3S with a = -3: EFD dbl-2008-s-1, with 3·X^2 + a·ZZ^2 = 3·(X - ZZ)·(X + ZZ).
+    /// Doubles. 7M + 2S with a = -3, one reduction less: EFD dbl-2008-s-1, 3·X^2 + a·ZZ^2 = 3·(X - ZZ)·(X + ZZ).
     ///
     /// Holds for infinity (ZZ stays zero, and X and Y too); Y is never zero otherwise, as no point has order 2.
     #[inline(always)]
-    pub(super) fn double(&self) -> Self {
+    pub(super) fn double(&mut self) {
         let u = self.y.double();
         let v = u.square_inline();
         let w = u.mul_inline(&v);
         let s = self.x.mul_inline(&v);
         let m = self.x.sub(&self.zz).mul_inline(&self.x.add(&self.zz)).triple();
-        let x = m.square_inline().sub(&s).sub(&s);
-        let y = m.mul_sub_inline(&s.sub(&x), &w, &self.y);
-        Self { x, y, zz: v.mul_inline(&self.zz), zzz: w.mul_inline(&self.zzz) }
+        self.x = m.square_inline().sub(&s).sub(&s);
+        self.y = m.mul_sub_inline(&s.sub(&self.x), &w, &self.y);
+        self.zz = v.mul_inline(&self.zz);
+        self.zzz = w.mul_inline(&self.zzz);
     }
 
     /// 2·q: EFD mdbl-2008-s-1. Constant time.
@@ -153,23 +156,18 @@ impl Xyzz {
         Self { x, y, zz: v, zzz: w }
     }
 
-    /// self + q for every self and q, in constant time: the sum and the double are both computed.
-    pub(super) fn add_affine_complete(&self, q: &Affine) -> Self {
+    /// Adds q, for every self and q, in constant time: the sum and the double are both computed.
+    pub(super) fn add_affine_complete(&mut self, q: &Affine) {
         let p = q.x.mul(&self.zz).sub(&self.x);
         let r = q.y.mul(&self.zzz).sub(&self.y);
-        let mut sum = self.add_affine_with(&p, &r);
-        let mut double = Self::double_affine(q);
-        let first = Self::from_affine(q);
-        let same_x = super::word::mask(p.zero_bit());
-        let same = super::word::mask(p.zero_bit() & r.zero_bit());
-        let infinity = super::word::mask(self.zz.zero_bit());
-        // Opposite points: P is zero, and with it ZZ, ZZZ of the sum. X and Y are made zero as infinity has them.
-        let mut result = Self::select(same_x, &Self::INFINITY, &sum);
-        result = Self::select(same, &double, &result);
-        result = Self::select(infinity, &first, &result);
-        sum.zeroize();
-        double.zeroize();
-        result
+        let infinity = mask(self.zz.zero_bit());
+        let same_x = mask(p.zero_bit());
+        let same = mask(p.zero_bit() & r.zero_bit());
+        self.add_affine_with(&p, &r);
+        // Opposite points: infinity. Its X and Y are zero here, which the formula does not give.
+        *self = Self::select(same_x, &Self::INFINITY, self);
+        *self = Self::select(same, &Self::double_affine(q), self);
+        *self = Self::select(infinity, &Self::from_affine(q), self);
     }
 
     /// `a` where `mask` is all ones, `b` where it is zero.
@@ -200,26 +198,26 @@ impl Jacobian {
         Self { x: point.x, y: point.y, z: Fe::ONE }
     }
 
-    /// 2·self. 4M + 4S with a = -3, one reduction less: EFD dbl-2001-b, with Z3 = 2·Y·Z.
+    /// Doubles. 4M + 4S with a = -3, one reduction less: EFD dbl-2001-b, with Z3 = 2·Y·Z.
     ///
     /// Holds for infinity: Z stays zero.
     #[inline(always)]
-    pub(super) fn double(&self) -> Self {
+    pub(super) fn double(&mut self) {
         let delta = self.z.square_inline();
         let gamma = self.y.square_inline();
         let alpha = self.x.sub(&delta).mul_inline(&self.x.add(&delta)).triple();
         let beta4 = self.x.mul_inline(&gamma).double().double();
-        let x = alpha.square_inline().sub(&beta4).sub(&beta4);
         let gamma2 = gamma.double();
-        let y = alpha.mul_sub_inline(&beta4.sub(&x), &gamma2, &gamma2.double());
-        Self { x, y, z: self.y.mul_inline(&self.z).double() }
+        self.z = self.y.mul_inline(&self.z).double();
+        self.x = alpha.square_inline().sub(&beta4).sub(&beta4);
+        self.y = alpha.mul_sub_inline(&beta4.sub(&self.x), &gamma2, &gamma2.double());
     }
 
-    /// self + q in variable time, for every self and q. 8M + 3S and one reduction less: EFD madd-2004-hmv.
+    /// Adds q in variable time, for every self and q. 8M + 3S and one reduction less: EFD madd-2004-hmv.
     ///
     /// As in [`Xyzz::add_affine`], the formula fails exactly where H = x2·Z1^2 - X1 is zero.
     #[inline(always)]
-    pub(super) fn add_affine(&self, q: &Affine) -> Self {
+    pub(super) fn add_affine(&mut self, q: &Affine) {
         let zz = self.z.square_inline();
         let h = q.x.mul_inline(&zz).sub(&self.x);
         let r = q.y.mul_inline(&zz.mul_inline(&self.z)).sub(&self.y);
@@ -230,20 +228,21 @@ impl Jacobian {
         let hhh = hh.mul_inline(&h);
         let v = self.x.mul_inline(&hh);
         let x = r.square_inline().sub(&hhh).sub(&v).sub(&v);
-        let y = r.mul_sub_inline(&v.sub(&x), &self.y, &hhh);
-        Self { x, y, z: self.z.mul_inline(&h) }
+        self.y = r.mul_sub_inline(&v.sub(&x), &self.y, &hhh);
+        self.x = x;
+        self.z = self.z.mul_inline(&h);
     }
 
-    /// self + q where x = X/Z^2 of both agree, or self is infinity.
+    /// Adds q where x = X/Z^2 of both agree, or self is infinity.
     #[cold]
     #[inline(never)]
-    fn add_affine_same_x(&self, q: &Affine, r: &Fe) -> Self {
+    fn add_affine_same_x(&mut self, q: &Affine, r: &Fe) {
         if self.z.is_zero() {
-            Self::from_affine(q)
+            *self = Self::from_affine(q);
         } else if r.is_zero() {
-            Self::from_affine(q).double()
+            self.double();
         } else {
-            Self::INFINITY
+            *self = Self::INFINITY;
         }
     }
 

@@ -95,25 +95,25 @@ fn multiply_generator(k: &Scalar) -> Xyzz {
     let (last_pass, last_block) = (0, SIGNING_COMB.blocks - 1);
     let mut sum = Zeroizing::new(Xyzz::INFINITY);
     for pass in (0..SIGNING_COMB.passes).rev() {
-        *sum = double(&sum);
+        double(&mut sum);
         let teeth = SIGNING_COMB.teeth_of_pass(&bits, pass);
         for block in 0..SIGNING_COMB.blocks {
             let term = look_up(SIGNING_COMB, teeth, block);
-            *sum = if pass == SIGNING_COMB.passes - 1 && block == 0 {
-                Xyzz::from_affine(&term)
+            if pass == SIGNING_COMB.passes - 1 && block == 0 {
+                *sum = Xyzz::from_affine(&term);
             } else if pass == last_pass && block == last_block {
-                sum.add_affine_complete(&term)
+                sum.add_affine_complete(&term);
             } else {
-                sum.add_affine_distinct(&term)
-            };
+                sum.add_affine_distinct(&term);
+            }
         }
     }
     *sum
 }
 
 #[inline(never)]
-fn double(point: &Xyzz) -> Xyzz {
-    point.double()
+fn double(point: &mut Xyzz) {
+    point.double();
 }
 
 /// The term of a block: every entry is read, and the one wanted is kept by a mask.

@@ -70,7 +70,7 @@ fn place_teeth(point: &Affine, comb: Comb, entries: &mut [Entry]) {
         }
         *z = tooth.z;
         for _ in 0..comb.passes {
-            tooth = double(&tooth);
+            double(&mut tooth);
         }
     }
     let mut scratch = [Fe::ZERO; MAX_TEETH];
@@ -86,8 +86,8 @@ fn place_teeth(point: &Affine, comb: Comb, entries: &mut [Entry]) {
 }
 
 #[inline(never)]
-fn double(point: &Jacobian) -> Jacobian {
-    point.double()
+fn double(point: &mut Jacobian) {
+    point.double();
 }
 
 /// Where each tooth waits, in order.

@@ -83,11 +83,11 @@ fn add_combs(g: &Terms, q: &Terms, q_entries: &[Entry]) -> Xyzz {
     q.touch(q_entries);
     let mut sum = Xyzz::INFINITY;
     for pass in (0..g.comb.passes.max(q.comb.passes)).rev() {
-        sum = sum.double();
+        sum.double();
         let g_terms = g.of_pass(pass).iter().map(|digit| term(&generator::TABLE, *digit));
         let q_terms = q.of_pass(pass).iter().map(|digit| term(q_entries, *digit));
         for point in q_terms.chain(g_terms) {
-            sum = sum.add_affine(&point);
+            sum.add_affine(&point);
         }
     }
     sum

@@ -21,18 +21,18 @@ pub(super) fn multiply(q: &Affine, u: &Scalar, g: &Terms) -> Xyzz {
     let (low, high) = digits.split_at(g.comb.passes.min(DIGITS));
     let mut sum = Jacobian::INFINITY;
     for digit in high.iter().rev().skip_while(|digit| **digit == 0) {
-        sum = sum.double();
+        sum.double();
         if *digit != 0 {
-            sum = sum.add_affine(&multiple(&multiples, *digit));
+            sum.add_affine(&multiple(&multiples, *digit));
         }
     }
     let mut sum = sum.to_xyzz();
     for (pass, digit) in low.iter().enumerate().rev() {
-        sum = sum.double();
+        sum.double();
         let own = (*digit != 0).then(|| multiple(&multiples, *digit));
         let g_terms = g.of_pass(pass).iter().map(|digit| term(&generator::TABLE, *digit));
         for point in own.into_iter().chain(g_terms) {
-            sum = sum.add_affine(&point);
+            sum.add_affine(&point);
         }
     }
     sum
@@ -87,7 +87,7 @@ fn odd_multiples(q: &Affine) -> [Affine; MULTIPLES] {
     let mut sum = Xyzz::from_affine(&Affine { x: q.x.mul(&double.zz), y: q.y.mul(&double.zzz) });
     let mut sums = [sum; MULTIPLES];
     for multiple in sums.iter_mut().skip(1) {
-        sum = sum.add_affine_distinct(&step);
+        sum.add_affine_distinct(&step);
         *multiple = sum;
     }
     let mut inverses = sums.map(|sum| sum.zzz.mul(&double.zzz));

@@ -5,10 +5,9 @@ use crate::codec::writer::{Writer, write_whole};
 use crate::codec::{base64, hex};
 use crate::headers::{Headers, Name};
 use crate::key::{Digest, KeyPair, PublicKey, Signing, sha256};
-use crate::publisher::Visit;
 use crate::time::UnixMillis;
 use crate::verdict::Grant;
-use crate::{Error, spec};
+use crate::{Error, Visit, spec};
 
 /// A document as it was fetched.
 #[derive(Clone, Copy, Debug)]

@@ -114,7 +114,7 @@ pub(crate) fn copy(chars: impl Iterator<Item = char>, memory: &mut [u8]) -> Opti
     core::str::from_utf8(memory.get(..len)?).ok()
 }
 
-/// Signs a token: header and claims as they are, then the signature.
+/// Signs a token: header and claims as they are, then the signature. Where it does not fit nothing is written.
 ///
 /// # Errors
 /// `BUFFER_TOO_SMALL`, `JWT_TOO_LARGE`, `SIGN_FAULT`
@@ -125,11 +125,7 @@ pub fn sign<'o>(
     signing: Signing<'_>,
     out: &'o mut [u8],
 ) -> Result<&'o str, Error> {
-    let parts = [base64::url_encoded_len(header.len()), base64::url_encoded_len(claims.len())];
-    let too_large = parts.iter().zip([spec::jwt::HEADER_MAX, spec::jwt::PAYLOAD_MAX]).any(|(len, max)| *len > max);
-    if too_large {
-        return Err(Error::JwtTooLarge);
-    }
+    let out = out.get_mut(..signed_len(header.len(), claims.len())?).ok_or(Error::BufferTooSmall)?;
     let mut writer = Writer::new(out);
     let mut text = [0; spec::jwt::PAYLOAD_MAX];
     writer.text(base64::url_encode(header.as_bytes(), &mut text)?);
@@ -139,4 +135,14 @@ pub fn sign<'o>(
     writer.text(".");
     writer.text(base64::url_encode(&key.sign(&digest, signing)?, &mut text)?);
     Ok(writer.finish()?.0)
+}
+
+/// Characters of a token with a header and claims of these lengths.
+fn signed_len(header: usize, claims: usize) -> Result<usize, Error> {
+    let (header, claims) = (base64::url_encoded_len(header), base64::url_encoded_len(claims));
+    // Three parts, two dots.
+    let parts = [header, 1, claims, 1, spec::jwt::SIGNATURE_LEN];
+    let len = parts.into_iter().fold(0, usize::saturating_add);
+    let good = header <= spec::jwt::HEADER_MAX && claims <= spec::jwt::PAYLOAD_MAX && len <= spec::request::JWT_MAX;
+    if good { Ok(len) } else { Err(Error::JwtTooLarge) }
 }

@@ -128,7 +128,7 @@ impl<'m> ReplayCache<'m> {
         if buckets == 0 {
             return Err(Error::AbiStorage);
         }
-        slots::format(memory, buckets, seed, accept_from.as_ms()).ok_or(Error::AbiStorage)?;
+        slots::format(memory, buckets, seed, accept_from.ms()).ok_or(Error::AbiStorage)?;
         Self::attach(memory)
     }
 
@@ -207,12 +207,15 @@ impl<'m> ReplayCache<'m> {
 
     /// Takes note of the time; tells whether it lies behind.
     fn advance_clock(&mut self, now: UnixMillis) -> Result<bool, Error> {
-        let (seen_ms, now_ms) = (self.clock().as_ms(), now.as_ms());
+        let (seen_ms, now_ms) = (self.clock().ms(), now.ms());
         if now_ms <= 0 {
             return Err(Error::ClockUnknown);
         }
         let head = &mut self.parts.head;
         *head.clock = seen_ms.max(now_ms).cast_unsigned();
+        if *head.first_seen == 0 {
+            *head.first_seen = now_ms.cast_unsigned();
+        }
         let back = seen_ms.saturating_sub(now_ms) > i64::from(replay::CLOCK_STEP_S).saturating_mul(1_000);
         if back {
             tally(head.clock_steps_back);
@@ -225,7 +228,7 @@ impl<'m> ReplayCache<'m> {
     }
 
     fn admit_at(&mut self, entry: &Entry<'_>, now_s: u32) -> Result<bool, Error> {
-        if entry.ts.as_ms() < self.parts.head.accept_from.cast_signed() {
+        if entry.ts.ms() < self.parts.head.accept_from.cast_signed() {
             return Err(Error::RestartGuard);
         }
         let secret = self.secret();
@@ -294,7 +297,8 @@ impl<'m> ReplayCache<'m> {
     }
 
     /// REP-5: while more than half of the slots are in use, a name holds at most its share, and so do all new names
-    /// together.
+    /// together. In the first hour of a cache every name is new, so there the second share would refuse most of an
+    /// honest load: it binds from then on (docs/protocol.md section 12).
     fn check_quota(&mut self, name: u32, more: u32, now_s: u32) -> Result<(), Error> {
         if self.is_within_quota(name, more, now_s) {
             return Ok(());
@@ -314,7 +318,13 @@ impl<'m> ReplayCache<'m> {
         let share = slots.checked_div(u64::from(replay::QUOTA_DIVISOR)).unwrap_or(0);
         let fits = |held: u64| held.saturating_add(u64::from(more)) <= share;
         let standing = self.parts.names.standing(name, self.lap(), now_s);
-        fits(u64::from(standing.count)) && (!standing.is_new || fits(**newcomers))
+        fits(u64::from(standing.count)) && (!standing.is_new || !self.knows_its_names() || fits(**newcomers))
+    }
+
+    /// Whether the cache is old enough to tell a new name from an old one.
+    fn knows_its_names(&self) -> bool {
+        let first = UnixMillis::from_ms(self.parts.head.first_seen.cast_signed());
+        self.clock().ms_since(first) >= i64::from(replay::NEW_NAME_S).saturating_mul(1_000)
     }
 
     /// Visits some slots: frees what has expired, recounts what is live.

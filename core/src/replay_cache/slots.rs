@@ -103,6 +103,8 @@ pub(super) struct Head<'m> {
     pub(super) refused_full: &'m mut u64,
     pub(super) refused_quota: &'m mut u64,
     pub(super) clock_steps_back: &'m mut u64,
+    /// The time of the first admission, milliseconds, as the bits of an `i64`; 0: there was none yet.
+    pub(super) first_seen: &'m mut u64,
 }
 
 impl<'m> Head<'m> {
@@ -111,12 +113,12 @@ impl<'m> Head<'m> {
         let [
             magic, layout, buckets, accept_from, seed @ ..,
             clock, cursor, lap, live, live_next, newcomers, newcomers_next,
-            retry_after_s, admitted, refused_used, refused_full, refused_quota, clock_steps_back, _, _, _,
+            retry_after_s, admitted, refused_used, refused_full, refused_quota, clock_steps_back, first_seen, _, _,
         ] = words;
         let (live, newcomers) = ([live, live_next], [newcomers, newcomers_next]);
         Self {
             magic, layout, buckets, accept_from, seed, clock, cursor, lap, live, newcomers,
-            retry_after_s, admitted, refused_used, refused_full, refused_quota, clock_steps_back,
+            retry_after_s, admitted, refused_used, refused_full, refused_quota, clock_steps_back, first_seen,
         }
     }
 }

@@ -22,7 +22,7 @@ pub struct Tag {
 /// `nonce` are within the bounds of [`crate::spec::field`]. Source: threats.md section 7, REP-1 and REP-2.
 #[must_use]
 pub fn nonce_tag(secret: &[u8; 32], agent_id: &str, nonce: &str, ts: UnixMillis, window_ms: u32) -> Tag {
-    let expiry_ms = ts.as_ms().saturating_add(i64::from(window_ms)).saturating_add(GRACE_MS);
+    let expiry_ms = ts.ms().saturating_add(i64::from(window_ms)).saturating_add(GRACE_MS);
     Tag { bytes: tag(secret, replay::TAG_NONCE, agent_id, nonce), expiry_s: seconds_up(expiry_ms) }
 }
 
@@ -37,7 +37,7 @@ pub fn jti_tag(secret: &[u8; 32], issuer: &str, jti: &str, exp_s: i64) -> Tag {
 
 /// The second that `now` lies in, as expiries are compared with it.
 pub(super) fn seconds(now: UnixMillis) -> u32 {
-    clamp(now.as_ms().div_euclid(MS))
+    clamp(now.ms().div_euclid(MS))
 }
 
 /// A name's 32 bits in counters and slots; never 0, which marks what is free.

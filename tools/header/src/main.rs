@@ -1,6 +1,8 @@
 //! Writes `include/imagxp.h`: types and functions by cbindgen from `ffi/src`, codes and names from the core's own tables,
 //! and around them the texts of `ffi/header`. `--check` compares instead, for CI.
 
+mod comments;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs};
@@ -49,34 +51,29 @@ fn write(root: &Path) -> String {
     }
     let mut header = Vec::new();
     builder.generate().expect("ffi/src can be read").write(&mut header);
-    tidy(&String::from_utf8(header).expect("sources are UTF-8"))
+    comments::tidy(&String::from_utf8(header).expect("sources are UTF-8"))
 }
 
 /// Every status with its reason, from the core's table.
 fn codes() -> String {
-    let mut text = String::from(
-        "/* Every imagxp_status, with the HTTP status to answer and what an honest user should mend. */\nenum imagxp_code {\n",
-    );
-    let steps = [("OK", 0, "done"), ("NEED", 1, "fetch a document, supply it, call again"), ("VERIFIED", 2, "admit it")];
-    for (name, number, help) in steps {
-        text += &format!("    IMAGXP_{name} = {number}, /* {help} */\n");
-    }
+    let mut text = String::from("/* Every imagxp_status, with its HTTP status, and what an honest user should mend. */\n");
+    text += "enum imagxp_code {\n    /* Done. */\n    IMAGXP_OK = 0,\n";
+    text += "    /* Fetch a document, supply it, call again. */\n    IMAGXP_NEED = 1,\n";
+    text += "    /* Every check holds but one, that it is the first time: imagxp_request_admit makes it. */\n";
+    text += "    IMAGXP_VERIFIED = 2";
     let mut hundred = 0;
-    let mut codes = Vec::new();
     for error in Error::ALL {
         let number = *error as i32;
-        let mut lines = String::new();
+        text += ",\n";
         if number / 100 != hundred {
             hundred = number / 100;
-            lines += &format!("\n    /* {number:.1}xx: {}. */\n", whose_fault(hundred)).replace(&number.to_string(), &hundred.to_string());
+            text += &format!("\n    /* {hundred}xx: {}. */\n\n", whose_fault(hundred));
         }
-        // C comments do not nest, and none of the texts may end one.
+        // No text may end the comment.
         let help = error.help().replace("*/", "* /");
-        lines += &wrap(&format!("/* {}: {help} */", error.status()));
-        lines += &format!("    IMAGXP_{} = {number}", error.name());
-        codes.push(lines);
+        text += &format!("    /*\n     {}: {help}\n     */\n    IMAGXP_{} = {number}", error.status(), error.name());
     }
-    text + &codes.join(",\n") + "\n};\n"
+    text + "\n};\n"
 }
 
 fn whose_fault(hundred: i32) -> &'static str {
@@ -87,20 +84,6 @@ fn whose_fault(hundred: i32) -> &'static str {
         -4 => "the agent's identity",
         _ => "policy and payment",
     }
-}
-
-/// A comment in lines of at most 100 characters, indented by four.
-fn wrap(comment: &str) -> String {
-    let mut lines = vec![String::from("   ")];
-    for word in comment.split(' ') {
-        if lines.last().is_some_and(|line| line.chars().count() + word.chars().count() >= 100) {
-            lines.push(String::from("      "));
-        }
-        let line = lines.last_mut().expect("there is one");
-        *line += " ";
-        *line += word;
-    }
-    lines.join("\n") + "\n"
 }
 
 /// The texts of the wire.
@@ -123,16 +106,4 @@ fn names() -> String {
         text += &format!("#define {:<25} \"{value}\"\n", format!("IMAGXP_{name}"));
     }
     text
-}
-
-/// Line ends without spaces, and no runs of empty lines.
-fn tidy(header: &str) -> String {
-    let mut out = String::new();
-    for line in header.lines().map(str::trim_end) {
-        if !(line.is_empty() && out.ends_with("\n\n")) {
-            out += line;
-            out += "\n";
-        }
-    }
-    out
 }

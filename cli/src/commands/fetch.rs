@@ -1,0 +1,221 @@
+//! `imagxp fetch`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::Args;
+use http::header::{HOST, LOCATION, USER_AGENT};
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use imagxp::story::{Sent, Story};
+use imagxp::Claims;
+use imagxp_host::fetch::connect::Connector;
+use imagxp_host::fetch::target::Target;
+use imagxp_host::fetch::{Limits, Settings, address::Reach};
+use imagxp_host::{publisher::lines, system};
+use tokio::io::AsyncWriteExt as _;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::failure::{Failure, Outcome};
+use crate::{keys, net, print, purpose, sign, target};
+
+/// Get a page with a signed request, as an agent does
+#[derive(Args)]
+#[command(after_help = "\
+The page goes to standard output, the agent's side of the story to standard error. Redirects are not followed: each URL
+wants a signature of its own. Exit codes: 0 the page came, 1 it did not, 2 the command itself is wrong.
+
+Examples:
+  imagxp fetch https://pub.example.com/a --purpose RAG_RETRIEVAL
+  imagxp fetch https://pub.example.com/a --purpose QUOTATION --include --output page.html
+  imagxp fetch http://localhost:3000/a --purpose SUMMARY --dev --agent-id localhost:8080")]
+pub(crate) struct Fetch {
+    /// The URL
+    url: String,
+    #[command(flatten)]
+    agent: keys::Agent,
+    /// What the content is wanted for
+    #[arg(long, value_name = "PURPOSE", value_parser = purpose::NAMES, ignore_case = true)]
+    purpose: String,
+    /// Say that ads are shown beside the content
+    #[arg(long)]
+    ads_displayed: bool,
+    /// A visa to send along (x-imagxp-credential)
+    #[arg(long, value_name = "TOKEN")]
+    visa: Option<String>,
+    /// Write the page to this file
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Print status and headers of the answer, too
+    #[arg(long, short)]
+    include: bool,
+    /// Tell no story
+    #[arg(long, short)]
+    quiet: bool,
+    /// Seconds for the whole request
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    max_time: u64,
+    /// Development mode: localhost names, plain http to this machine
+    #[arg(long)]
+    dev: bool,
+    #[command(flatten)]
+    net: net::Net,
+}
+
+/// Of a refusal, as much is read as its code takes.
+const REFUSAL_MAX: usize = 4_096;
+
+impl Fetch {
+    pub(crate) fn run(self) -> Outcome {
+        target::announce_development(self.dev);
+        let target = target::parse(&self.url, self.dev)?;
+        let runtime = net::runtime()?;
+        let settings = {
+            let _inside = runtime.enter();
+            self.net.settings(self.dev)?
+        };
+        let limit = Duration::from_secs(self.max_time);
+        let fetched = runtime.block_on(async { timeout(limit, self.fetch(&target, &settings)).await });
+        fetched.map_err(|_| Failure::failed(format!("no answer within {} s", self.max_time), "see --max-time"))?
+    }
+
+    async fn fetch(&self, target: &Target, settings: &Settings) -> Outcome {
+        let key = self.agent.key_pair()?;
+        let url = target.url();
+        let claims = Claims {
+            agent_id: self.agent.name(self.dev)?,
+            resource: &url,
+            purpose: purpose::of(&self.purpose.to_ascii_uppercase()),
+            ads_displayed: self.ads_displayed,
+        };
+        let signed = system::now();
+        let headers = sign::sign(&key, &claims, self.visa.as_deref(), signed)?;
+        let mut told = Sent { claims: &claims, key: key.public(), signed, sent: None, answer: None };
+        let mut connection = self.connect(target, settings).await?;
+        told.sent = Some(system::now());
+        let response = connection.get(target, &headers).await?;
+        let (status, at) = (response.status().as_u16(), system::now());
+        let location = response.headers().get(LOCATION).cloned();
+        let body = self.write(response).await?;
+
+        let code = error_code(status, &body);
+        told.answer = Some((at, status, code.as_bytes()));
+        if !self.quiet {
+            lines(&Story::agent(&told)).iter().for_each(|line| print::remark(line));
+        }
+        match status {
+            200..300 => Ok(ExitCode::SUCCESS),
+            300..400 => Err(redirected(status, location.as_ref())),
+            _ => Err(Failure::failed(format!("the publisher answered {status} {code}"), advice(&code))),
+        }
+    }
+
+    async fn connect(&self, target: &Target, settings: &Settings) -> Result<Connection, Failure> {
+        // The user typed the URL: any address is good. Time is bounded as a whole.
+        let patience = Duration::from_secs(self.max_time);
+        let limits = Limits { resolve: patience, connect: patience, tls: patience, ..Limits::default() };
+        let connector = Connector { network: &*settings.network, tls: &settings.tls, limits: &limits };
+        let reach = if self.dev { Reach::Loopback } else { Reach::Anywhere };
+        let stream = connector.open(target, &reach, |_| Ok(())).await;
+        let stream = stream.map_err(|why| Failure::failed(print::shown(&why.to_string()), "is the URL right, and the server up?"))?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let mut driver = JoinSet::new();
+        driver.spawn(async move {
+            let _ = connection.await;
+        });
+        Ok(Connection { sender, _driver: driver })
+    }
+
+    /// Writes the answer out, and gives back the start of its body.
+    async fn write(&self, response: Response<Incoming>) -> Result<Vec<u8>, Failure> {
+        let mut out: Box<dyn tokio::io::AsyncWrite + Unpin> = match &self.output {
+            Some(path) => Box::new(tokio::fs::File::create(path).await.map_err(|error| {
+                Failure::usage(format!("{}: {error}", path.display()), "name a file that can be written")
+            })?),
+            None => Box::new(tokio::io::stdout()),
+        };
+        let mut start = Vec::new();
+        if self.include {
+            let head = head(&response);
+            out.write_all(head.as_bytes()).await.map_err(unwritten)?;
+        }
+        let mut body = response.into_body();
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+            let room = REFUSAL_MAX.saturating_sub(start.len()).min(data.len());
+            start.extend(data.iter().take(room));
+            out.write_all(&data).await.map_err(unwritten)?;
+        }
+        out.flush().await.map_err(unwritten)?;
+        Ok(start)
+    }
+}
+
+struct Connection {
+    sender: http1::SendRequest<Empty<Bytes>>,
+    _driver: JoinSet<()>,
+}
+
+impl Connection {
+    async fn get(&mut self, target: &Target, headers: &[(&str, String)]) -> Result<Response<Incoming>, Failure> {
+        let mut request = Request::get(&*target.path).header(HOST, &*target.authority).header(USER_AGENT, sign::USER_AGENT);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let request = request.body(Empty::new()).map_err(|error| Failure::usage(error, "check the URL and the visa"))?;
+        self.sender.send_request(request).await.map_err(broken)
+    }
+}
+
+fn broken(error: hyper::Error) -> Failure {
+    Failure::failed(format!("no HTTP answer: {error}"), "is it an HTTP/1.1 server?")
+}
+
+fn unwritten(error: std::io::Error) -> Failure {
+    Failure::failed(format!("the page cannot be written: {error}"), "is the disk full?")
+}
+
+fn head(response: &Response<Incoming>) -> String {
+    let mut head = format!("{:?} {}\n", response.version(), response.status());
+    for (name, value) in response.headers() {
+        head.push_str(&format!("{name}: {}\n", print::shown(&String::from_utf8_lossy(value.as_bytes()))));
+    }
+    head.push('\n');
+    head
+}
+
+/// `error` of a refusal's body.
+fn error_code(status: u16, body: &[u8]) -> String {
+    if status < 400 {
+        return String::new();
+    }
+    let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    print::shown(json["error"].as_str().unwrap_or("without an IMAGXP code"))
+}
+
+/// What the code means for the agent.
+fn advice(code: &str) -> &'static str {
+    let known = imagxp::Error::ALL.iter().find(|error| error.name() == code);
+    match known {
+        Some(imagxp::Error::IdentityUnverified) => {
+            "is the manifest at https://AGENT/.well-known/imagxp-agent.json, with this key? `imagxp manifest` writes it"
+        }
+        Some(error) => error.help(),
+        None => "the answer is above",
+    }
+}
+
+fn redirected(status: u16, location: Option<&http::HeaderValue>) -> Failure {
+    let to = location.and_then(|to| to.to_str().ok()).map_or_else(|| "elsewhere".to_owned(), print::shown);
+    Failure::failed(
+        format!("the publisher redirects ({status}) to {to}"),
+        "fetch that URL itself: a signature is good for one URL only",
+    )
+}
+
