@@ -4,6 +4,7 @@
 //! library, and prints; what is decided is decided there.
 #![forbid(unsafe_code)]
 
+mod client;
 mod clock;
 mod commands;
 mod explain;

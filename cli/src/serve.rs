@@ -39,7 +39,7 @@ where
         };
         let handler = handler.clone();
         tokio::spawn(async move {
-            let service = service_fn(|request| {
+            let service = service_fn(move |request| {
                 let answer = handler(request, peer);
                 async move { Ok::<_, Infallible>(answer.await) }
             });

@@ -206,8 +206,7 @@ fn recorded_visas() {
             let mut keys = KeyCache::new(&mut memory, &sizes, &[1; 32]).unwrap();
             let need = policy.documents().next().unwrap();
             let body = row["jwks"].to_string();
-            let supplied = now.saturating_sub(0);
-            keys.supply(&need, Answer::Found { body: body.as_bytes(), max_age_s: None }, supplied).unwrap();
+            keys.supply(&need, Answer::Found { body: body.as_bytes(), max_age_s: None }, now).unwrap();
             let holder = Holder { agent_id: "bot.example.com", key: key(2).public().kid() };
             let verdict = verify(text("token").as_bytes(), Role::Broker, Some(holder), &policy, &keys.read(), now);
             let good = matches!(verdict, Ok(TokenStep::Verified(_)));
@@ -270,7 +269,7 @@ fn the_discovery_document() {
     let text = discovery::write(&whole, &mut out).unwrap();
     assert_eq!(
         text,
-        r#"{"version":"1.1","allowTraining":false,"allowRAG":true,"attributionRequired":false,"allowAdSupportedAccess":false,"requiresPayment":true,"requireIdentityBinding":true,"visa_single_use":false,"resource_binding":"exact","visa_binding":"require","window":120000,"skew":60000,"audiences":["nytimes.com","https://www.nytimes.com"],"price":0.001,"paymentPointer":"$wallet.example.com/p","monetization":{"brokerUrl":"https://b.example.com","paymentConfig":{"issuer":"second"},"adNetwork":{"issuer":"ads"}}}"#
+        r#"{"version":"1.1","allowTraining":false,"allowRAG":true,"attributionRequired":false,"allowAdSupportedAccess":false,"requiresPayment":true,"requireIdentityBinding":true,"visa_single_use":false,"resource_binding":"exact","visa_binding":"require","window":120000,"skew":60000,"audiences":["nytimes.com","https://www.nytimes.com"],"price":0.001,"paymentPointer":"$wallet.example.com/p","monetization":{"brokerUrl":"https://b.example.com","adNetwork":{"issuer":"ads"},"paymentConfig":{"issuer":"second"}}}"#
     );
     for short in 0..text.len() {
         assert_eq!(discovery::write(&whole, &mut vec![0; short]), Err(Error::BufferTooSmall));

@@ -1,0 +1,548 @@
+//! Evidence: what is written is read and proven; whatever is altered is found and named; a torn last line is recovered.
+
+use imagxp::broker::{PublishedKey, Visa, issue_visa, write_jwks};
+use imagxp::evidence::{
+    Check, Decided, Decision, Document, Fault, Fetched, Finding, Findings, Head, Log, Record, Summary, Target, What,
+    find_key, verify_checks, write_checkpoint, write_decision, write_document,
+};
+use imagxp::key::sha256;
+use imagxp::visa::Holder;
+use imagxp::{
+    Answer, Claims, Error, Grant, Headers, KeyCache, KeyPair, Kind, Manifest, Need, Policy, PublicKey, Purpose,
+    ReplayCache, Request, SignedHeaders, Signing, Sizes, Step, UnixMillis, Visit, sign_request, spec, write_manifest,
+};
+
+const NOW: UnixMillis = UnixMillis::from_ms(1_769_428_800_000);
+const SIZES: Sizes = Sizes { names: 64, issuers: 2, tables: 0, ..Sizes::EMBEDDED };
+const AGENT: &str = "bot.example.com";
+const BROKER: &str = "https://broker.example.com";
+const SHOP: &str = r#"{"allowRAG":true,"audiences":["pub.example.com"],"monetization":{"brokerUrl":"https://broker.example.com"}}"#;
+const OPEN: &str = r#"{"allowRAG":true}"#;
+
+fn key(seed: u8) -> KeyPair {
+    KeyPair::from_random(&[seed; 32]).unwrap()
+}
+
+fn publisher() -> PublicKey {
+    *key(9).public()
+}
+
+/// A log in memory, and the publisher who writes it.
+struct Book {
+    text: String,
+    head: Head,
+}
+
+impl Book {
+    fn new() -> Self {
+        Self { text: String::new(), head: Head::EMPTY }
+    }
+
+    fn append(&mut self, write: impl Fn(&Head, &mut [u8]) -> Result<usize, Error>) {
+        let mut out = vec![0; spec::evidence::LINE_MAX];
+        let len = write(&self.head, &mut out).unwrap();
+        let line = core::str::from_utf8(&out[..len]).unwrap();
+        assert!(line.ends_with('\n') && len <= spec::evidence::LINE_MAX);
+        // Every shorter buffer is left as it is.
+        for short in [0, 1, len / 2, len - 1] {
+            let mut out = vec![7; short];
+            assert_eq!(write(&self.head, &mut out), Err(Error::BufferTooSmall));
+            assert!(out.iter().all(|byte| *byte == 7));
+        }
+        self.text.push_str(line);
+        self.head = self.head.after(line);
+    }
+
+    fn document(&mut self, url: &str, body: &[u8], at: UnixMillis) {
+        self.append(|head, out| write_document(&Fetched { url, body, at }, head, out).map(str::len));
+    }
+
+    fn checkpoint(&mut self, at: UnixMillis) {
+        self.append(|head, out| write_checkpoint(&key(9), head, at, Signing::default(), out).map(str::len));
+    }
+
+    /// One request from the wire to the record, with the documents that it needs.
+    fn decide(&mut self, scene: &Scene<'_>) -> Result<(), Error> {
+        let lines = scene.headers();
+        let mut headers = Headers::new();
+        for (name, value) in &lines {
+            headers.add(name.as_bytes(), value.as_bytes()).unwrap();
+        }
+        let visit =
+            Visit { method: "GET", scheme: "https", authority: "pub.example.com", target: scene.target, vouched: 0, headers };
+        let mut words = [0; Policy::WORDS];
+        let policy = Policy::parse(scene.policy.as_bytes(), &mut words).unwrap();
+        let mut scratch = [0; Request::SCRATCH];
+        let request = Request::parse(&visit, &mut scratch).unwrap();
+        let (mut memory, mut nonces) = (vec![0; KeyCache::words(&SIZES)], vec![0; ReplayCache::words(64)]);
+        let mut keys = KeyCache::new(&mut memory, &SIZES, &[1; 32]).unwrap();
+        let mut replay = ReplayCache::new(&mut nonces, &[2; 32], UnixMillis::EPOCH).unwrap();
+        let (mut documents, mut visa_key) = (Vec::new(), None);
+        let verdict = loop {
+            match request.verify(&policy, &keys.read(), scene.at) {
+                Ok(Step::Need(need)) => {
+                    let body = scene.body(&need);
+                    keys.supply(&need, Answer::Found { body: body.as_bytes(), max_age_s: None }, scene.at).unwrap();
+                    self.document(need.url, body.as_bytes(), scene.at);
+                    documents.push(sha256(body.as_bytes()));
+                    if need.kind == Kind::Jwks {
+                        visa_key = find_key(body.as_bytes(), scene.visa.unwrap_or_default().as_bytes());
+                    }
+                }
+                Ok(Step::Verified(verified)) => break verified.admit(&mut replay, scene.at),
+                Err(error) => break Err(error),
+            }
+        };
+        let verdict = verdict.as_ref().map_err(|error| *error);
+        let decided = Decided {
+            visit: &visit,
+            received: scene.at,
+            decided: scene.at.saturating_add(5),
+            documents: &documents,
+            visa_key: visa_key.as_ref(),
+            verdict,
+        };
+        self.append(|head, out| write_decision(&decided, head, out).map(str::len));
+        verdict.map(|_: &Grant<'_>| ())
+    }
+}
+
+/// One request.
+struct Scene<'a> {
+    policy: &'a str,
+    purpose: Purpose,
+    target: &'a str,
+    visa: Option<&'a str>,
+    nonce: u8,
+    at: UnixMillis,
+    served: u8,
+}
+
+impl Default for Scene<'_> {
+    fn default() -> Self {
+        Self { policy: OPEN, purpose: Purpose::Summary, target: "/a", visa: None, nonce: 3, at: NOW, served: 1 }
+    }
+}
+
+impl Scene<'_> {
+    fn headers(&self) -> Vec<(String, String)> {
+        let resource = format!("https://pub.example.com{}", self.target);
+        let claims = Claims { agent_id: AGENT, resource: &resource, purpose: self.purpose, ads_displayed: false };
+        let mut out = [0; SignedHeaders::BYTES_MAX];
+        let signed = sign_request(&key(1), &claims, &[self.nonce; 16], self.at, Signing::default(), &mut out).unwrap();
+        let mut lines: Vec<_> = signed.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        lines.extend(self.visa.map(|visa| ("x-imagxp-credential".to_owned(), visa.to_owned())));
+        lines
+    }
+
+    fn body(&self, need: &Need<'_>) -> String {
+        match need.kind {
+            Kind::Manifest => manifest(self.served),
+            Kind::Jwks => {
+                let (one, two) = (key(5), key(6));
+                let set = [PublishedKey { kid: "b", key: two.public() }, PublishedKey { kid: "1", key: one.public() }];
+                write_jwks(&set, &mut [0; 1024]).unwrap().to_owned()
+            }
+        }
+    }
+}
+
+fn manifest(seed: u8) -> String {
+    let key = key(seed);
+    let manifest =
+        Manifest { agent_id: AGENT, public_key: key.public(), contact_email: None, keys: &[], revoked: &[] };
+    write_manifest(&manifest, &mut [0; 8192]).unwrap().to_owned()
+}
+
+fn visa() -> String {
+    let holder = Some(Holder { agent_id: AGENT, key: key(1).public().kid() });
+    let visa = Visa {
+        issuer: BROKER,
+        audience: "pub.example.com",
+        amount: 1_000,
+        lifetime_s: 3_600,
+        holder,
+        jti: Some("v-1"),
+        purpose: None,
+        currency: None,
+    };
+    issue_visa(&key(5), "1", &visa, NOW, Signing::default(), &mut [0; 4096]).unwrap().to_owned()
+}
+
+/// A log with everything in it: an admission, a paid one, two refusals, and checkpoints in the middle and at the end.
+fn book() -> Book {
+    let mut book = Book::new();
+    assert_eq!(book.decide(&Scene::default()), Ok(()));
+    assert_eq!(book.decide(&Scene { policy: SHOP, visa: Some(&visa()), nonce: 4, ..Scene::default() }), Ok(()));
+    book.checkpoint(NOW.saturating_add(1_000));
+    let training = Scene { purpose: Purpose::CrawlTraining, nonce: 5, ..Scene::default() };
+    assert_eq!(book.decide(&training), Err(Error::PurposeRefused));
+    assert_eq!(book.decide(&Scene { served: 2, nonce: 6, ..Scene::default() }), Err(Error::KeyMismatch));
+    book.checkpoint(NOW.saturating_add(2_000));
+    book
+}
+
+/// The whole verification, as a tool does it: chain, checkpoints, and each decision with the documents before it.
+fn audit(text: &[u8]) -> (Vec<Fault>, Summary) {
+    let keys = [publisher()];
+    let mut log = Log::new(&keys);
+    let (whole, rest) = text.split_at(text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1));
+    let (mut faults, mut documents) = (Vec::new(), Vec::new());
+    let mut scratch = vec![0; 65_536];
+    for line in whole.split_inclusive(|byte| *byte == b'\n') {
+        match log.line(&line[..line.len() - 1]) {
+            Err(fault) => faults.push(fault),
+            Ok(Record::Document(document)) => documents.push(document),
+            Ok(Record::Checkpoint(_)) => {}
+            Ok(Record::Decision(decision)) => {
+                let findings = decision.prove(&documents, &mut scratch).unwrap();
+                if let Err(what) = findings.bear_out(decision.outcome) {
+                    faults.push(log.fault(what));
+                }
+            }
+        }
+    }
+    let summary = log.finish(rest);
+    assert_eq!(summary.faults, faults.len() as u64);
+    (faults, summary)
+}
+
+fn decisions(text: &str) -> (Vec<Decision<'_>>, Vec<Document<'_>>) {
+    let (mut decisions, mut documents) = (Vec::new(), Vec::new());
+    for line in text.lines() {
+        match Record::parse(line.as_bytes()).unwrap().0 {
+            Record::Decision(decision) => decisions.push(decision),
+            Record::Document(document) => documents.push(document),
+            Record::Checkpoint(_) => {}
+        }
+    }
+    (decisions, documents)
+}
+
+#[test]
+fn a_whole_log_is_proven() {
+    let book = book();
+    let (faults, summary) = audit(book.text.as_bytes());
+    assert_eq!(faults, []);
+    let bytes = book.text.len() as u64;
+    assert_eq!(summary, Summary { head: book.head, bytes, unsealed: 0, torn: 0, faults: 0 });
+    for line in book.text.lines() {
+        let mut nodes = [imagxp::codec::json::Node::default(); 128];
+        let json = imagxp::codec::json::Document::parse(line.as_bytes(), &imagxp::codec::json::Limits::WIDE, &mut nodes);
+        let mut out = vec![0; line.len()];
+        let mut writer = imagxp::codec::writer::Writer::new(&mut out);
+        imagxp::codec::jcs::write(&json.unwrap().root(), &mut writer).unwrap();
+        assert_eq!(writer.finish().unwrap().0, line, "every line is its own canonical form");
+    }
+}
+
+#[test]
+fn what_each_decision_proves() {
+    let book = book();
+    let (decisions, documents) = decisions(&book.text);
+    let findings: Vec<_> = decisions.iter().map(|d| d.prove(&documents, &mut [0; 65_536]).unwrap()).collect();
+    let open = Findings {
+        signature: Finding::Proven,
+        manifest: Finding::Proven,
+        visa: Finding::Absent,
+        visa_key: Finding::Absent,
+        bound: Finding::Proven,
+    };
+    assert_eq!(findings[0], open);
+    assert_eq!(findings[1], Findings { visa: Finding::Proven, visa_key: Finding::Proven, ..open });
+    assert_eq!(findings[2], Findings { bound: Finding::Absent, ..open });
+    let mismatch = Finding::Refuted(Error::KeyMismatch);
+    assert_eq!(findings[3], Findings { bound: Finding::Absent, manifest: mismatch, ..open });
+
+    // Without the documents nothing is claimed of them, and nothing held against the record.
+    let alone = decisions[1].prove(&[], &mut []).unwrap();
+    assert_eq!((alone.manifest, alone.visa_key), (Finding::Unknown, Finding::Unknown));
+    assert_eq!(alone.bear_out(decisions[1].outcome), Ok(()));
+    assert_eq!(decisions[1].prove(&documents, &mut [0; 100]).err(), Some(Error::BufferTooSmall));
+
+    // Against a copy from another archive.
+    assert_eq!(decisions[0].check_manifest(manifest(1).as_bytes()), Finding::Proven);
+    assert_eq!(decisions[0].check_manifest(manifest(2).as_bytes()), mismatch);
+    assert_eq!(decisions[0].check_manifest(b"{}"), Finding::Refuted(Error::ManifestMismatch));
+    let kid = key(1).public().kid();
+    let revoked = |at| manifest(1).replace("\"version\"", &format!("\"revoked\":[{{\"kid\":\"{}\",\"at\":{at}}}],\"version\"", kid.as_str()));
+    assert_eq!(decisions[0].check_manifest(revoked(1_769_428_800).as_bytes()), Finding::Refuted(Error::KeyRevoked));
+    assert_eq!(decisions[0].check_manifest(revoked(1_769_428_801).as_bytes()), Finding::Proven);
+}
+
+/// Signature checks can be made by the caller, many at once.
+#[test]
+fn checks_in_a_batch() {
+    let book = book();
+    let (decisions, documents) = decisions(&book.text);
+    let checks: Vec<Check> = decisions.iter().zip(1..).flat_map(|(decision, line)| decision.checks(line)).collect();
+    assert_eq!(checks.iter().map(|check| check.line).collect::<Vec<_>>(), [1, 2, 2, 3, 4]);
+    let mut good = [false; 5];
+    assert!(verify_checks(&checks, &mut good));
+    let mut bad = checks.clone();
+    bad[3].digest[0] ^= 1;
+    assert!(!verify_checks(&bad, &mut good));
+    assert_eq!(good, [true, true, true, false, true]);
+    assert!(!verify_checks(&checks, &mut [false; 4]));
+    let unchecked = decisions[1].prove_unchecked(&documents, &mut [0; 65_536]).unwrap();
+    assert_eq!((unchecked.signature, unchecked.visa), (Finding::Unknown, Finding::Unknown));
+    assert_eq!((unchecked.manifest, unchecked.visa_key), (Finding::Proven, Finding::Proven));
+}
+
+/// Any flipped bit of a log that ends with a checkpoint is found, at its line or the one behind it.
+#[test]
+fn every_flipped_byte_is_found() {
+    let book = book();
+    let text = book.text.as_bytes();
+    let starts: Vec<usize> =
+        core::iter::once(0).chain(text.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(at, _)| at + 1)).collect();
+    // Every byte with one bit; all bits in turn along the text.
+    for at in 0..text.len() - 1 {
+        let mut text = text.to_vec();
+        text[at] ^= 1 << (at % 7);
+        let (faults, _) = chain(&text);
+        let line = starts.iter().filter(|start| **start <= at).count() as u64;
+        let first = faults.first().unwrap_or_else(|| panic!("byte {at} of line {line}"));
+        assert!(first.line == line || first.line == line + 1, "byte {at} of line {line}: {faults:?}");
+    }
+    // The very last newline: the line is torn, and the checkpoint not there.
+    let mut torn = text.to_vec();
+    *torn.last_mut().unwrap() = b' ';
+    let (_, summary) = chain(&torn);
+    assert!(summary.torn > 0 && summary.unsealed > 0);
+}
+
+/// Chain and checkpoints only.
+fn chain(text: &[u8]) -> (Vec<Fault>, Summary) {
+    let keys = [publisher()];
+    let mut log = Log::new(&keys);
+    let mut lines = text.split(|byte| *byte == b'\n').peekable();
+    let mut faults = Vec::new();
+    while let Some(line) = lines.next() {
+        if lines.peek().is_none() {
+            return (faults, log.finish(line));
+        }
+        faults.extend(log.line(line).err());
+    }
+    unreachable!()
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}
+
+fn joined(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn removed_added_and_swapped_records_are_named() {
+    let whole = lines(&book().text);
+    let count = whole.len();
+    for at in 0..count - 1 {
+        // Removed: the next line does not follow, and the next checkpoint counts one too many.
+        let mut fewer = whole.clone();
+        fewer.remove(at);
+        let (faults, _) = chain(joined(&fewer).as_bytes());
+        assert_eq!(faults[0], Fault { line: at as u64 + 1, what: What::Chain }, "removed {at}");
+
+        // Added: a copy of an older line, or of itself.
+        for copy in [0, at] {
+            let mut more = whole.clone();
+            more.insert(at + 1, whole[copy].clone());
+            let (faults, _) = chain(joined(&more).as_bytes());
+            assert_eq!(faults[0].line, at as u64 + 2, "added behind {at}: {faults:?}");
+            assert!(matches!(faults[0].what, What::Chain | What::Previous));
+            // The line behind it still follows on the one before: but for a copy of that very one.
+            let behind = Fault { line: at as u64 + 3, what: What::Previous };
+            assert_eq!(faults.contains(&behind), copy != at, "added behind {at}: {faults:?}");
+        }
+
+        let mut swapped = whole.clone();
+        swapped.swap(at, at + 1);
+        let (faults, _) = chain(joined(&swapped).as_bytes());
+        assert_eq!(faults[0], Fault { line: at as u64 + 1, what: What::Chain }, "swapped {at}");
+    }
+    // A swap of neighbours, line by line: neither follows, and the one behind follows on the first of them.
+    let mut swapped = whole.clone();
+    swapped.swap(1, 2);
+    let (faults, _) = chain(joined(&swapped).as_bytes());
+    let named: Vec<_> = faults.iter().map(|fault| (fault.line, fault.what)).collect();
+    assert_eq!(named, [(2, What::Chain), (3, What::Previous), (4, What::Previous)]);
+
+    // The end can be cut off: the summary says how much is unsigned, and a head kept elsewhere shows it.
+    let cut = joined(&whole[..count - 1]);
+    let (faults, summary) = chain(cut.as_bytes());
+    assert!(faults.is_empty() && summary.unsealed > 0 && summary.head != book().head);
+}
+
+/// Someone who writes the chain anew cannot sign the checkpoints.
+#[test]
+fn a_rewritten_chain_fails_at_its_checkpoint() {
+    let whole = lines(&book().text);
+    let mut head = Head::EMPTY;
+    let mut forged = String::new();
+    for (at, line) in whole.iter().enumerate().filter(|(at, _)| *at != 1) {
+        let old: String = line.split("\"prev\":\"").nth(1).unwrap()[..64].to_owned();
+        let new: String = head.hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let line = line.replace(&old, &new);
+        head = head.after(&line);
+        forged.push_str(&line);
+        forged.push('\n');
+        let _ = at;
+    }
+    let (faults, summary) = chain(forged.as_bytes());
+    assert!(matches!(faults[0].what, What::Count { .. }), "{faults:?}");
+    assert!(faults.iter().any(|fault| fault.what == What::Signature) && summary.unsealed > 0, "{faults:?}");
+
+    // With the counts put right, the signatures fail; with another key, too.
+    let mut stranger = Book::new();
+    stranger.document("https://a.example.com/x", b"{}", NOW);
+    stranger.append(|head, out| write_checkpoint(&key(8), head, NOW, Signing::default(), out).map(str::len));
+    let (faults, summary) = chain(stranger.text.as_bytes());
+    assert_eq!((faults.as_slice(), summary.unsealed), (&[Fault { line: 2, what: What::Key }][..], 2));
+}
+
+#[test]
+fn a_torn_last_line_is_recovered() {
+    let mut book = book();
+    let whole = book.text.len();
+    let head = book.head;
+    book.document("https://a.example.com/x", b"{}", NOW);
+    for torn in whole..book.text.len() {
+        let (faults, summary) = chain(&book.text.as_bytes()[..torn]);
+        assert!(faults.is_empty());
+        assert_eq!(summary, Summary { head, bytes: whole as u64, unsealed: 0, torn: torn - whole, faults: 0 });
+    }
+    // The writer cuts the file there and goes on.
+    let mut again = Book { text: book.text[..whole].to_owned(), head };
+    again.checkpoint(NOW.saturating_add(3_000));
+    assert_eq!(chain(again.text.as_bytes()).0, []);
+    assert_eq!(chain(b"").1, Summary { head: Head::EMPTY, bytes: 0, unsealed: 0, torn: 0, faults: 0 });
+
+    // And a reader who trusts a head goes on from there.
+    let keys = [publisher()];
+    let mut log = Log::resume(&keys, head);
+    assert!(log.line(again.text[whole..].trim_end().as_bytes()).is_ok());
+}
+
+/// A verdict that its own evidence does not bear out.
+#[test]
+fn a_lying_verdict_is_found() {
+    let book = book();
+    let whole = lines(&book.text);
+    let judge = |line: &str| {
+        let Record::Decision(decision) = Record::parse(line.as_bytes()).unwrap().0 else { panic!("a decision") };
+        let (_, documents) = decisions(&book.text);
+        decision.prove(&documents, &mut [0; 65_536]).unwrap().bear_out(decision.outcome)
+    };
+    let admitted = whole.iter().find(|line| line.contains("\"code\":\"OK\"")).unwrap();
+    assert_eq!(judge(admitted), Ok(()));
+    assert_eq!(judge(&admitted.replace("\"target\":\"/a\"", "\"target\":\"/b\"")), Err(What::Document));
+    assert_eq!(judge(&admitted.replace("\"proof\":\"NONE\"", "\"proof\":\"VISA\"")), Err(What::Signature));
+    let sent = whole.iter().find(|line| line.contains("KEY_MISMATCH")).unwrap();
+    let lie = sent.replace(
+        r#"{"code":"KEY_MISMATCH"}"#,
+        r#"{"bound":"exact","code":"OK","proof":"NONE","visitor":"VERIFIED_AGENT"}"#,
+    );
+    assert_eq!(judge(sent), Ok(()));
+    assert_eq!(judge(&lie), Err(What::Document));
+    let at = admitted.find("x-imagxp-signature").unwrap() + 21;
+    let mut forged = admitted.clone();
+    forged.replace_range(at..at + 1, if &forged[at..at + 1] == "0" { "1" } else { "0" });
+    assert_eq!(judge(&forged), Err(What::Signature));
+}
+
+#[test]
+fn visitors_and_large_targets() {
+    let mut book = Book::new();
+    let mut words = [0; Policy::WORDS];
+    let policy = Policy::parse(b"{}", &mut words).unwrap();
+    let targets = ["/".repeat(2_048), "/".repeat(2_049), "/\"\u{1}\u{65e5}".to_owned()];
+    for target in &targets {
+        let visit =
+            Visit { method: "G\nET", scheme: "https", authority: "pub.example.com", target, vouched: 0, headers: Headers::new() };
+        let mut scratch = [0; Request::SCRATCH];
+        let request = Request::parse(&visit, &mut scratch).unwrap();
+        let mut memory = vec![0; KeyCache::words(&SIZES)];
+        let keys = KeyCache::new(&mut memory, &SIZES, &[1; 32]).unwrap();
+        let Ok(Step::Verified(verified)) = request.verify(&policy, &keys.read(), NOW) else { panic!("a visitor") };
+        let verdict = Ok(verified.grant());
+        let decided =
+            Decided { visit: &visit, received: NOW, decided: NOW, documents: &[], visa_key: None, verdict };
+        book.append(|head, out| write_decision(&decided, head, out).map(str::len));
+        let too_many = Decided { documents: &[[0; 32]; 5], ..decided };
+        assert_eq!(write_decision(&too_many, &Head::EMPTY, &mut [0; 4096]), Err(Error::AbiLength));
+    }
+    book.checkpoint(NOW);
+    assert_eq!(audit(book.text.as_bytes()).0, []);
+    let (decisions, _) = decisions(&book.text);
+    assert_eq!(decisions[0].target, Target::Text(targets[0].as_str()));
+    assert_eq!(decisions[1].target, Target::Hash(sha256(targets[1].as_bytes())));
+    assert_eq!(decisions[2].target, Target::Hash(sha256(targets[2].as_bytes())));
+    assert_eq!(decisions[0].method, Target::Hash(sha256(b"G\nET")));
+    let absent = decisions[0].prove(&[], &mut []).unwrap();
+    assert_eq!((absent.signature, absent.manifest, absent.bound), (Finding::Absent, Finding::Absent, Finding::Absent));
+}
+
+/// The largest headers there can be, all of them quotes: the line stays within its bound.
+#[test]
+fn the_largest_decision() {
+    for filler in ["\"", "a"] {
+        let feedback = "\"".repeat(spec::request::FEEDBACK_MAX);
+        let used = ["x-imagxp-feedback", "x-imagxp-credential", "x-imagxp-proof"].map(str::len).iter().sum::<usize>();
+        let left = spec::request::HEADERS_MAX - used - feedback.len();
+        let (credential, proof) = (filler.repeat(left / 2), filler.repeat(left - left / 2));
+        let mut headers = Headers::new();
+        for (name, value) in [("x-imagxp-feedback", &feedback), ("x-imagxp-credential", &credential), ("x-imagxp-proof", &proof)] {
+            headers.add(name.as_bytes(), value.as_bytes()).unwrap();
+        }
+        let (authority, target) = ("a".repeat(262), "a".repeat(2_048));
+        let visit = Visit { method: &authority, scheme: "https", authority: &authority, target: &target, vouched: 0, headers };
+        let verdict = Err(Error::JsonTooManyMembers);
+        let visa_key = publisher();
+        let decided = Decided {
+            visit: &visit,
+            received: NOW,
+            decided: NOW,
+            documents: &[[0; 32]; 4],
+            visa_key: Some(&visa_key),
+            verdict,
+        };
+        let mut out = [0; spec::evidence::DECISION_MAX];
+        let line = write_decision(&decided, &Head::EMPTY, &mut out).unwrap();
+        assert!(Record::parse(line.trim_end().as_bytes()).is_ok());
+    }
+}
+
+#[test]
+fn the_largest_document() {
+    let url = format!("https://a.example.com/{}", "a".repeat(2_048 - 22));
+    let body = vec![b'x'; spec::document::JWKS_MAX];
+    let mut book = Book::new();
+    for len in [0, 1, 2, 3, 767, 768, 769, body.len()] {
+        book.document(&url, &body[..len], NOW);
+    }
+    assert_eq!(chain(book.text.as_bytes()).0, []);
+    let (_, documents) = decisions(&book.text);
+    let mut scratch = vec![0; body.len()];
+    assert_eq!(documents[7].body(&mut scratch), Ok(&body[..]));
+    assert_eq!(documents[0].body(&mut []), Ok(&b""[..]));
+    assert_eq!(documents[3].sha256, sha256(b"xxx"));
+
+    let mut out = vec![0; 100_000];
+    let big = vec![0; body.len() + 1];
+    for (url, body) in [(url.as_str(), &big[..]), (&format!("{url}a"), b""), ("https://a\"", b"")] {
+        let document = Fetched { url, body, at: NOW };
+        assert_eq!(write_document(&document, &Head::EMPTY, &mut out), Err(Error::AbiLength));
+    }
+}
+
+#[test]
+fn when_a_checkpoint_is_due() {
+    let at = |count| Head { count, ..Head::EMPTY };
+    assert!(!at(5).wants_checkpoint(&at(5), 10_000));
+    assert!(!at(6).wants_checkpoint(&at(5), 999));
+    assert!(at(6).wants_checkpoint(&at(5), 1_000));
+    assert!(at(1_005).wants_checkpoint(&at(5), 0));
+}

@@ -132,7 +132,7 @@ fn admitted() {
             "12:00:00.000 | IDENTITY | Claimed ID: bot.example.com, for RAG_RETRIEVAL",
             "12:00:00.001 | CRYPTO | CHECK: ECDSA P-256 signature VALID",
             "12:00:00.001 | IMAGXP DNS | Manifest of bot.example.com wanted: the signature earned a look",
-            "12:00:00.120 | IMAGXP DNS | Manifest received: 202 bytes",
+            "12:00:00.120 | IMAGXP DNS | Manifest received: 186 bytes",
             &format!("12:00:00.250 | IMAGXP DNS | Identity CONFIRMED: bot.example.com publishes the key {}", kid.as_str()),
             "12:00:00.250 | POLICY | PASSED: RAG_RETRIEVAL is admitted",
             "12:00:00.250 | ACCESS | GRANTED: VERIFIED_AGENT, proof NONE, resource bound: exact",
@@ -246,7 +246,7 @@ fn the_agents_side() {
     assert_eq!(told[3], "12:00:00.090 | ACCESS | Answer: 200, GRANTED");
     // A server's own words are no code.
     let told = lines(&Story::agent(&sent(Some((after(90), 403, b"go away\n12:00")))));
-    assert!(told[3].starts_with("12:00:00.090 | ACCESS | Answer: 403 sha256:") && told[3].len() == 24 + 16 + 7 + 64);
+    assert!(told[3].starts_with("12:00:00.090 | ACCESS | Answer: 403 sha256:") && told[3].len() == 36 + 7 + 64);
     assert_eq!(lines(&Story::agent(&Sent { sent: None, ..sent(None) })).len(), 2);
 }
 

@@ -4,24 +4,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bytes::Bytes;
 use clap::Args;
-use http::header::{HOST, LOCATION, USER_AGENT};
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Empty};
+use http::Response;
+use http::header::LOCATION;
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use imagxp::story::{Sent, Story};
 use imagxp::Claims;
-use imagxp_host::fetch::connect::Connector;
-use imagxp_host::fetch::target::Target;
-use imagxp_host::fetch::{Limits, Settings, address::Reach};
+use imagxp_host::fetch::{Settings, address::Reach, target::Target};
 use imagxp_host::{publisher::lines, system};
 use tokio::io::AsyncWriteExt as _;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::client::{Connection, broken};
 use crate::failure::{Failure, Outcome};
 use crate::{keys, net, print, purpose, sign, target};
 
@@ -97,7 +92,9 @@ impl Fetch {
         let signed = system::now();
         let headers = sign::sign(&key, &claims, self.visa.as_deref(), signed)?;
         let mut told = Sent { claims: &claims, key: key.public(), signed, sent: None, answer: None };
-        let mut connection = self.connect(target, settings).await?;
+        // The user typed the URL: any address is good. Time is bounded as a whole.
+        let reach = if self.dev { Reach::Loopback } else { Reach::Anywhere };
+        let mut connection = Connection::open(target, settings, &reach, Duration::from_secs(self.max_time)).await?;
         told.sent = Some(system::now());
         let response = connection.get(target, &headers).await?;
         let (status, at) = (response.status().as_u16(), system::now());
@@ -114,22 +111,6 @@ impl Fetch {
             300..400 => Err(redirected(status, location.as_ref())),
             _ => Err(Failure::failed(format!("the publisher answered {status} {code}"), advice(&code))),
         }
-    }
-
-    async fn connect(&self, target: &Target, settings: &Settings) -> Result<Connection, Failure> {
-        // The user typed the URL: any address is good. Time is bounded as a whole.
-        let patience = Duration::from_secs(self.max_time);
-        let limits = Limits { resolve: patience, connect: patience, tls: patience, ..Limits::default() };
-        let connector = Connector { network: &*settings.network, tls: &settings.tls, limits: &limits };
-        let reach = if self.dev { Reach::Loopback } else { Reach::Anywhere };
-        let stream = connector.open(target, &reach, |_| Ok(())).await;
-        let stream = stream.map_err(|why| Failure::failed(print::shown(&why.to_string()), "is the URL right, and the server up?"))?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-        let mut driver = JoinSet::new();
-        driver.spawn(async move {
-            let _ = connection.await;
-        });
-        Ok(Connection { sender, _driver: driver })
     }
 
     /// Writes the answer out, and gives back the start of its body.
@@ -155,26 +136,6 @@ impl Fetch {
         out.flush().await.map_err(unwritten)?;
         Ok(start)
     }
-}
-
-struct Connection {
-    sender: http1::SendRequest<Empty<Bytes>>,
-    _driver: JoinSet<()>,
-}
-
-impl Connection {
-    async fn get(&mut self, target: &Target, headers: &[(&str, String)]) -> Result<Response<Incoming>, Failure> {
-        let mut request = Request::get(&*target.path).header(HOST, &*target.authority).header(USER_AGENT, sign::USER_AGENT);
-        for (name, value) in headers {
-            request = request.header(*name, value);
-        }
-        let request = request.body(Empty::new()).map_err(|error| Failure::usage(error, "check the URL and the visa"))?;
-        self.sender.send_request(request).await.map_err(broken)
-    }
-}
-
-fn broken(error: hyper::Error) -> Failure {
-    Failure::failed(format!("no HTTP answer: {error}"), "is it an HTTP/1.1 server?")
 }
 
 fn unwritten(error: std::io::Error) -> Failure {

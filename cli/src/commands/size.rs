@@ -18,7 +18,7 @@ A key cache holds agents, and for the busy ones a table with which verification 
 
 Examples:
   imagxp size --rate 1000
-  imagxp size --rate 50 --names 256 --tables 8 --table-kb 8      # a gateway
+  imagxp size --rate 50 --names 256 --tables 8 --table-kib 8      # a gateway
   imagxp size --rate 1000 --json")]
 pub(crate) struct Size {
     /// Verified requests a second, at the peak
@@ -36,9 +36,9 @@ pub(crate) struct Size {
     /// Agents with a table
     #[arg(long, value_name = "N", default_value_t = Sizes::HOSTED.tables)]
     tables: u32,
-    /// Size of a table, KB
-    #[arg(long, value_enum, value_name = "KB", default_value_t = Table::K64)]
-    table_kb: Table,
+    /// Size of a table, KiB
+    #[arg(long, value_enum, value_name = "KIB", default_value_t = Table::Kib64)]
+    table_kib: Table,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -47,28 +47,28 @@ pub(crate) struct Size {
 #[derive(Clone, Copy, ValueEnum)]
 enum Table {
     #[value(name = "2")]
-    K2,
+    Kib2,
     #[value(name = "8")]
-    K8,
+    Kib8,
     #[value(name = "16")]
-    K16,
+    Kib16,
     #[value(name = "32")]
-    K32,
+    Kib32,
     #[value(name = "64")]
-    K64,
-    #[value(name = "384")]
-    K384,
+    Kib64,
+    #[value(name = "320")]
+    Kib320,
 }
 
 impl Table {
     fn shape(self) -> Shape {
         match self {
-            Self::K2 => Shape::K2,
-            Self::K8 => Shape::K8,
-            Self::K16 => Shape::K16,
-            Self::K32 => Shape::K32,
-            Self::K64 => Shape::K64,
-            Self::K384 => Shape::K384,
+            Self::Kib2 => Shape::Kib2,
+            Self::Kib8 => Shape::Kib8,
+            Self::Kib16 => Shape::Kib16,
+            Self::Kib32 => Shape::Kib32,
+            Self::Kib64 => Shape::Kib64,
+            Self::Kib320 => Shape::Kib320,
         }
     }
 }
@@ -82,7 +82,7 @@ impl Size {
             names: self.names,
             issuers: self.issuers,
             tables: self.tables,
-            shape: self.table_kb.shape(),
+            shape: self.table_kib.shape(),
         };
         let keys = KeyCache::words(&sizes);
         if keys == 0 {

@@ -172,7 +172,7 @@ impl Lane {
             let (entries, _) = item.table.as_chunks();
             term(entries, sum.comb.digit(self.q_teeth, round))
         } else {
-            term(&generator::TABLE, generator::COMB.digit(self.g_teeth, round - q_terms))
+            term(&generator::TABLE.0, generator::COMB.digit(self.g_teeth, round - q_terms))
         }
     }
 }

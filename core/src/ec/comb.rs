@@ -43,11 +43,6 @@ impl Comb {
         comb
     }
 
-    /// Teeth: 256/D.
-    pub(super) const fn teeth(self) -> usize {
-        256 / self.passes
-    }
-
     /// Teeth of a block.
     pub(super) const fn width(self, block: usize) -> usize {
         self.width - (block >= self.wide) as usize

@@ -13,8 +13,6 @@
 //! touches a secret has no branch, index or variable-time instruction that depends on it. docs/design-ec.md has the
 //! formulas' sources, the bounds, and why no exceptional case is missed.
 
-#![allow(long_running_const_eval, reason = "the compiler makes the tables of G")]
-
 mod batch;
 mod comb;
 mod field;

@@ -1,10 +1,10 @@
 //! Arithmetic modulo any odd number between 2^255 and 2^256, in Montgomery form (P. L. Montgomery, "Modular
 //! multiplication without trial division", 1985), for both word sizes.
 //!
-//! It is the arithmetic of scalars, and of field elements while the compiler makes the tables of G; at run time the
-//! field has its own ([`super::field`]), which knows the shape of p. R is 2^256. No branch depends on a value.
+//! It is the arithmetic of scalars, and of constants; the field has its own ([`super::field`]), which knows the shape of
+//! p. R is 2^256. No branch depends on a value.
 
-use super::word::{BITS, WORDS, Word, Words, add_carry, from_u64, mask, mul_add, sub_borrow};
+use super::word::{WORDS, Word, Words, add_carry, from_u64, mask, mul_add, sub_borrow};
 
 /// A modulus m with what reduction needs.
 pub(super) struct Modulus {
@@ -93,21 +93,6 @@ impl Modulus {
         let (difference, borrow) = subtract(low, &self.m);
         let (_, borrow) = sub_borrow(high, 0, borrow);
         self.add_masked(&difference, mask(borrow))
-    }
-
-    /// 1/a for a in Montgomery form, by Fermat: a^(m - 2). For constants; slow. m must be prime.
-    pub(super) const fn invert(&self, a: &Words) -> Words {
-        let (exponent, _) = subtract(&self.m, &from_u64(&[2, 0, 0, 0]));
-        let mut power = self.r;
-        let mut bit = 256;
-        while bit > 0 {
-            bit -= 1;
-            power = self.mul(&power, &power);
-            if exponent[bit / BITS] >> (bit % BITS) & 1 == 1 {
-                power = self.mul(&power, a);
-            }
-        }
-        power
     }
 
     /// Adds m where `mask` is all ones, modulo R.

@@ -15,12 +15,6 @@ const B: Fe = Fe::from_u64(&to_u64(&P.mul(
     &P.r2,
 )));
 
-/// The generator's coordinates, as values.
-pub(super) const GENERATOR: [[u64; 4]; 2] = [
-    [0xf4a1_3945_d898_c296, 0x7703_7d81_2deb_33a0, 0xf8bc_e6e5_63a4_40f2, 0x6b17_d1f2_e12c_4247],
-    [0xcbb6_4068_37bf_51f5, 0x2bce_3357_6b31_5ece, 0x8ee7_eb4a_7c0f_9e16, 0x4fe3_42e2_fe1a_7f9b],
-];
-
 /// Affine coordinates; not infinity.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Affine {

@@ -123,7 +123,7 @@ fn look_up(comb: Comb, teeth: u64, block: usize) -> Affine {
     // As `Comb::digit`: all ones if the highest tooth is negative, and then all signs turn.
     let negative = black_box((bits >> (sign % 64) & 1).wrapping_sub(1));
     let wanted = (bits ^ negative) & ((1 << (sign % 64)) - 1);
-    let entries = SIGNING_TABLE.get(comb.first_entry(block)..comb.first_entry(block + 1)).unwrap_or_default();
+    let entries = SIGNING_TABLE.0.get(comb.first_entry(block)..comb.first_entry(block + 1)).unwrap_or_default();
     // All masks are made before one is used, and the optimiser does not see how: it would make branches of them, even of
     // conditional moves.
     let mut masks: [u64; LARGEST_BLOCK] = core::array::from_fn(|i| equal_mask(i as u64, wanted));

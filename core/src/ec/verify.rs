@@ -79,12 +79,12 @@ pub(super) fn term(entries: &[Entry], digit: Digit) -> Affine {
 /// The sum of both combs, with shared doublings.
 #[inline(never)]
 fn add_combs(g: &Terms, q: &Terms, q_entries: &[Entry]) -> Xyzz {
-    g.touch(&generator::TABLE);
+    g.touch(&generator::TABLE.0);
     q.touch(q_entries);
     let mut sum = Xyzz::INFINITY;
     for pass in (0..g.comb.passes.max(q.comb.passes)).rev() {
         sum.double();
-        let g_terms = g.of_pass(pass).iter().map(|digit| term(&generator::TABLE, *digit));
+        let g_terms = g.of_pass(pass).iter().map(|digit| term(&generator::TABLE.0, *digit));
         let q_terms = q.of_pass(pass).iter().map(|digit| term(q_entries, *digit));
         for point in q_terms.chain(g_terms) {
             sum.add_affine(&point);

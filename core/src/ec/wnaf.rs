@@ -30,7 +30,7 @@ pub(super) fn multiply(q: &Affine, u: &Scalar, g: &Terms) -> Xyzz {
     for (pass, digit) in low.iter().enumerate().rev() {
         sum.double();
         let own = (*digit != 0).then(|| multiple(&multiples, *digit));
-        let g_terms = g.of_pass(pass).iter().map(|digit| term(&generator::TABLE, *digit));
+        let g_terms = g.of_pass(pass).iter().map(|digit| term(&generator::TABLE.0, *digit));
         for point in own.into_iter().chain(g_terms) {
             sum.add_affine(&point);
         }

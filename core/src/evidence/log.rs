@@ -139,8 +139,7 @@ impl<'k> Log<'k> {
         self.bytes = self.bytes.saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX)).saturating_add(1);
         let (record, prev) = Record::parse(line).map_err(|what| self.fault(what))?;
         if prev != head.hash {
-            let swapped = prev == before && head.count > 1;
-            return Err(self.fault(if swapped { What::Previous } else { What::Chain }));
+            return Err(self.fault(if prev == before { What::Previous } else { What::Chain }));
         }
         let mut checks = Checks::new();
         if let Record::Checkpoint(checkpoint) = &record {

@@ -125,14 +125,7 @@ impl Site {
 
     /// Judges one request, fetching what it takes.
     pub(crate) fn judge(&mut self, headers: &request::Headers, at: Target<'_>, now: UnixMillis) -> Story {
-        let mut story = Story {
-            result: Err(Error::Busy),
-            needs: Vec::new(),
-            parse_checks: 0,
-            verify_checks: Vec::new(),
-            admit_checks: 0,
-            tokens: tokens(headers),
-        };
+        let mut story = Story { tokens: tokens(headers), ..Story::refused(Error::Busy) };
         story.result = self.run(headers, at, now, &mut story);
         story
     }
@@ -179,6 +172,12 @@ impl Site {
 }
 
 impl Story {
+    /// A request that cost nothing and was refused: before a publisher whose policy is refused, for one.
+    pub(crate) fn refused(error: Error) -> Self {
+        let verify_checks = Vec::new();
+        Self { result: Err(error), needs: Vec::new(), parse_checks: 0, verify_checks, admit_checks: 0, tokens: 0 }
+    }
+
     /// The refusal, or `OK`.
     pub(crate) fn code(&self) -> &'static str {
         self.result.map_or_else(Error::name, |_| "OK")

@@ -72,7 +72,7 @@ fn sequences(document: &Value, file: &str, tally: &mut Tally, listed: &mut Liste
         let steps = row["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
         tally.case(&id, || {
             let first = steps.first().ok_or("no steps")?;
-            let mut site = site(row, clock(first)?)?;
+            let mut site = site(row, clock(first)?).map_err(|error| error.to_string())?;
             steps.iter().enumerate().try_for_each(|(place, step)| {
                 let story = site.judge(&headers(step)?, Target::PAGE, clock(step)?);
                 let outcome = verdict(file, &format!("{id}#{place}"), step, &story, listed);
@@ -100,12 +100,12 @@ pub(crate) fn judge(row: &Value) -> Result<Story, String> {
     let whitelisted = row["check_payment_returns"].as_str() == Some("true");
     let vouched = if whitelisted { vouched::WHITELISTED } else { 0 };
     let target = Target { vouched, ..Target::PAGE };
-    Ok(site(row, now)?.judge(&headers, target, now))
+    Ok(site(row, now).map_or_else(Story::refused, |mut site| site.judge(&headers, target, now)))
 }
 
 /// The row's publisher: its policy, what its cache had learnt a minute before, and its network.
-fn site(row: &Value, now: UnixMillis) -> Result<Site, String> {
-    let mut site = Site::new(&policy(row)).map_err(|error| error.to_string())?;
+fn site(row: &Value, now: UnixMillis) -> Result<Site, Error> {
+    let mut site = Site::new(&policy(row))?;
     let learnt = row["identity_cache"].as_object().into_iter().flatten();
     for (agent_id, spki) in learnt {
         site.learn(agent_id, spki.as_str().unwrap_or_default(), now.saturating_sub(60_000));

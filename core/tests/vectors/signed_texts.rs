@@ -3,19 +3,19 @@
 
 use std::path::Path;
 
-use imagxp::codec::json::{self, Document, Limits, Node};
-use imagxp::codec::{decimal, der, hex};
-use imagxp::key::sha256;
-use imagxp::{Error, KeyPair, PublicKey};
+use imagxp::codec::der;
+use imagxp::codec::json::Limits;
+use imagxp::feedback::{self, Judgement, Signer};
+use imagxp::{KeyPair, PublicKey, UnixMillis, provenance, spec};
 use serde_json::Value;
 
-use crate::cases::request::agent_key;
-use crate::cases::{Outcome, Run, bytes, equal, holds, rows, text};
+use crate::cases::request::{AGENT, agent_key};
+use crate::cases::{Outcome, Run, bytes, equal, rows, text};
 
 /// Runs every file.
 pub(crate) fn run(run: &mut Run, vectors: &Path) {
     let files: [(&str, fn(&Value) -> Outcome); 4] =
-        [("canonical", canonical), ("keys", keys), ("provenance", provenance), ("feedback", feedback)];
+        [("canonical", canonical), ("keys", keys), ("provenance", origin), ("feedback", dispute)];
     for (name, case) in files {
         run.json(vectors, &format!("interop/{name}.json"), |document, tally| {
             rows(document).for_each(|(id, row)| tally.case(&id, || case(row)));
@@ -58,29 +58,24 @@ fn keys(row: &Value) -> Outcome {
     equal(key.to_text(&mut out), Ok(exported))
 }
 
-/// protocol.md section 5: `{"origin","ts"}`, canonical, signed by the publisher.
-fn provenance(row: &Value) -> Outcome {
-    const ORIGINS: [&str; 3] = ["HUMAN", "SYNTHETIC", "HYBRID"];
-    let origin = row["reference_result"]["headers"]["x-imagxp-content-origin"].as_str();
-    let good = origin.filter(|origin| ORIGINS.contains(origin));
-    holds(good.is_some() == (text(row, "expect")? == "accept"), "the origin is judged otherwise")?;
-    let Some(origin) = good else { return Ok(()) };
-    let ts = row["now_ms"].as_i64().ok_or("the row has no clock")?;
-    let signed = format!("{{\"ts\":{ts},\"origin\":\"{origin}\"}}");
-    let signed = bytes::canonical(signed.as_bytes(), &Limits::PAYLOAD).map_err(|error| error.to_string())?;
-    equal(std::str::from_utf8(&signed), Ok(reference(row, "signed_string").ok_or("nothing was signed")?))?;
-    let signature = text(&row["reference_result"]["headers"], "x-imagxp-provenance-sig")?;
-    equal(verify(text(&row["reference_result"], "public_key")?, &signed, signature), Ok(()))
+/// The reference signs a time and does not send it: the row has it.
+fn origin(row: &Value) -> Outcome {
+    let result = &row["reference_result"];
+    let sent = |name: &str| result["headers"][name].as_str().unwrap_or_default().as_bytes();
+    let key = result["public_key"].as_str().unwrap_or_default();
+    let ts = UnixMillis::from_ms(row["now_ms"].as_i64().unwrap_or_default());
+    let origin = sent(spec::header::CONTENT_ORIGIN);
+    let judged = PublicKey::from_text(key.as_bytes())
+        .and_then(|key| provenance::verify_at(&key, origin, sent(spec::header::PROVENANCE_SIG), ts));
+    equal(if judged.is_ok() { "accept" } else { "reject" }, text(row, "expect")?)?;
+    let Ok(origin) = judged else { return Ok(()) };
+    let signed = format!("{{\"ts\":{},\"origin\":\"{}\"}}", ts.ms(), origin.name());
+    let canonical = bytes::canonical(signed.as_bytes(), &Limits::PAYLOAD).map_err(|error| error.to_string())?;
+    equal(std::str::from_utf8(&canonical), Ok(text(result, "signed_string")?))
 }
 
-fn verify(key: &str, message: &[u8], signature: &str) -> Result<(), Error> {
-    let signature = hex::decode_array(signature.as_bytes())?;
-    PublicKey::from_text(key.as_bytes())?.verify(&sha256(message), &signature)
-}
-
-/// The reference's own object, as a document; what is no such object must be a compact JWS of ours.
-fn feedback(row: &Value) -> Outcome {
-    let expect = text(row, "expect")?;
+/// The reference's own object as a document, or the row's `token`, by the cases' agent.
+fn dispute(row: &Value) -> Outcome {
     let result = &row["reference_result"];
     let document = match row["token"].as_str() {
         Some(token) => token.to_owned(),
@@ -88,32 +83,24 @@ fn feedback(row: &Value) -> Outcome {
     };
     let key = result["public_key"].as_str().map(|text| PublicKey::from_text(text.as_bytes()));
     let key = key.unwrap_or_else(|| Ok(*agent_key().public())).map_err(|error| error.to_string())?;
-    let judged = read_feedback(document.as_bytes(), &key);
-    equal(if judged.is_ok() { "accept" } else { "reject" }, expect)?;
+    let agent_id = row["inputs"]["agent_id"].as_str().unwrap_or(AGENT);
+    let signer = Signer { agent_id, key: &key, audiences: &[] };
+    let now = row["now_ms"].as_i64().map_or_else(|| said_at(&document), UnixMillis::from_ms);
+    let judged = feedback::verify(document.as_bytes(), &signer, now, &mut [0; Judgement::MEMORY]).map(|_| ());
+    equal(if judged.is_ok() { "accept" } else { "reject" }, text(row, "expect")?)?;
     match (judged, result["canonical_would_be"].as_str()) {
-        (Ok(canonical), Some(wanted)) => equal(String::from_utf8(canonical), Ok(wanted.to_owned())),
+        (Ok(()), Some(wanted)) => {
+            let signal = text(result, "signed_string")?.as_bytes();
+            let canonical = bytes::canonical(signal, &Limits::PAYLOAD).map_err(|error| error.to_string())?;
+            equal(std::str::from_utf8(&canonical), Ok(wanted))
+        }
         _ => Ok(()),
     }
 }
 
-/// protocol.md section 5 by hand, until the core reads feedback: the canonical form of a good signal.
-fn read_feedback(document: &[u8], key: &PublicKey) -> Result<Vec<u8>, Error> {
-    let mut nodes = [Node::default(); 64];
-    let document = Document::parse(document, &Limits::PAYLOAD, &mut nodes).map_err(|_| Error::FeedbackInvalid)?;
-    let root = document.root();
-    let signal = root.get("signal").filter(is_signal).ok_or(Error::FeedbackInvalid)?;
-    let signature = root.get("signature").and_then(|s| s.as_text()).and_then(|s| s.plain()).unwrap_or_default();
-    let signature = hex::decode_array(signature.as_bytes()).map_err(|_| Error::FeedbackInvalid)?;
-    key.verify(&sha256(signal.raw().as_bytes()), &signature)?;
-    bytes::canonical(signal.raw().as_bytes(), &Limits::PAYLOAD)
-}
-
-fn is_signal(signal: &json::Value<'_, '_>) -> bool {
-    const REASONS: [&str; 5] = ["SEO_SPAM", "INACCURATE", "HATE_SPEECH", "HIGH_QUALITY", "LOW_QUALITY_SPAM"];
-    let is_reason = |flag: json::Value<'_, '_>| flag.as_text().is_some_and(|flag| REASONS.iter().any(|r| flag == **r));
-    let texts = ["target_resource", "agent_id", "timestamp"];
-    let score = signal.get("quality_score").and_then(|score| score.as_number()).and_then(|n| decimal::scaled(n, 6));
-    texts.iter().all(|name| signal.get(name).is_some_and(|value| value.as_text().is_some()))
-        && score.is_some_and(|(score, exact)| score < 1_000_000 || score == 1_000_000 && exact)
-        && signal.get("flags").is_some_and(|flags| flags.count() <= 16 && flags.children().all(is_reason))
+/// Rows of tokens have no clock: they are read when they were written.
+fn said_at(document: &str) -> UnixMillis {
+    let document: Value = serde_json::from_str(document).unwrap_or_default();
+    let timestamp = document["signal"]["timestamp"].as_str().unwrap_or_default();
+    UnixMillis::parse(timestamp.as_bytes()).unwrap_or(UnixMillis::from_s(1))
 }

@@ -55,7 +55,7 @@ fn token_layer(file: &Value, row: &Value) -> Result<Result<(), Error>, String> {
 fn credential(file: &Value, token: &str) -> Result<Story, String> {
     let now = UnixMillis::from_ms(file["now_ms"].as_i64().ok_or("no clock")?);
     let config = json!({ "jwksUrl": JWKS_URL, "issuer": file["iss"] });
-    let mut site = site(json!({ "paymentConfig": config }), &file["aud"])?;
+    let mut site = site(json!({ "paymentConfig": config }), &file["aud"]).map_err(|error| error.to_string())?;
     site.documents.insert(JWKS_URL.to_owned(), Document::Found(file["jwks"].to_string().into_bytes()));
     Ok(site.judge(&request(token, now), Target::PAGE, now))
 }
@@ -74,27 +74,33 @@ pub(crate) fn run(run: &mut Run, vectors: &Path, listed: &mut Listed) {
 
 fn visa_row(file: &str, id: &str, row: &Value, listed: &mut Listed) -> Outcome {
     let now = UnixMillis::from_ms(row["now_ms"].as_i64().ok_or("the row has no clock")?);
-    let audience = row.get("expected_audience").filter(|audience| audience.is_string()).cloned();
-    let monetization = json!({ "brokerUrl": row["broker_url"] });
-    let mut site = site(monetization, &audience.unwrap_or(json!("nytimes.com")))?;
-    let answer = if row["jwks_http"].is_object() { row["jwks_http"].clone() } else { served(&row["jwks"]) };
-    // The media type of a key set is the operator's affair: threats.md 4.5 asks one of manifests only.
-    if let Some(set) = document(&answer, |_| true) {
-        site.documents.insert(text(row, "jwks_url")?.to_owned(), set);
-    }
-    let story = site.judge(&request(text(row, "token")?, now), Target::PAGE, now);
+    let audience = row["expected_audience"].as_str().unwrap_or("nytimes.com");
+    let story = match site(json!({ "brokerUrl": row["broker_url"] }), &json!(audience)) {
+        Err(error) => Story::refused(error),
+        Ok(mut site) => {
+            let answer = if row["jwks_http"].is_object() { row["jwks_http"].clone() } else { served(&row["jwks"]) };
+            // The media type of a key set is the operator's affair: threats.md 4.5 asks one of manifests only.
+            if let Some(set) = document(&answer, |_| true) {
+                site.documents.insert(text(row, "jwks_url")?.to_owned(), set);
+            }
+            site.judge(&request(text(row, "token")?, now), Target::PAGE, now)
+        }
+    };
     verdict(file, id, row, &story, listed)?;
     story.check_order()
 }
 
-/// A key set served as it should be.
+/// A key set served as it should be; none is no answer.
 fn served(jwks: &Value) -> Value {
-    let body = jwks.as_str().map_or_else(|| jwks.to_string(), str::to_owned);
-    json!({ "status": 200, "body": body })
+    match jwks {
+        Value::Null => Value::Null,
+        Value::String(body) => json!({ "status": 200, "body": body }),
+        jwks => json!({ "status": 200, "body": jwks.to_string() }),
+    }
 }
 
 /// A publisher who wants a visa, and knows the agent.
-fn site(monetization: Value, audience: &Value) -> Result<Site, String> {
+fn site(monetization: Value, audience: &Value) -> Result<Site, Error> {
     let policy = json!({
         "allowTraining": true,
         "allowRAG": true,
@@ -103,7 +109,7 @@ fn site(monetization: Value, audience: &Value) -> Result<Site, String> {
         "audiences": [audience],
         "monetization": monetization,
     });
-    Ok(Site::new(&policy).map_err(|error| error.to_string())?.with_agent())
+    Site::new(&policy).map(Site::with_agent)
 }
 
 fn request(token: &str, now: UnixMillis) -> Headers {

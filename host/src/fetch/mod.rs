@@ -64,6 +64,15 @@ impl Settings {
         let (network, tls) = (Arc::new(network::System::new()?), trust::system()?);
         Ok(Self { network, tls, development: false, denied: Vec::new(), allowed: Vec::new(), limits: Limits::default() })
     }
+
+    /// Development on this machine alone: plain http to localhost, no DNS, no certificates.
+    ///
+    /// # Errors
+    /// As [`trust::config`].
+    pub fn this_machine() -> std::io::Result<Self> {
+        let (network, tls) = (Arc::new(network::ThisMachine), trust::config(trust::nobody())?);
+        Ok(Self { network, tls, development: true, denied: Vec::new(), allowed: Vec::new(), limits: Limits::default() })
+    }
 }
 
 /// How long and how many.
