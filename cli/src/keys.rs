@@ -20,7 +20,7 @@ pub(crate) struct Agent {
     /// The agent's domain
     #[arg(long, value_name = "NAME", env = "IMAGXP_AGENT_ID")]
     pub(crate) agent_id: Option<String>,
-    /// File with the private key: PEM, base64 of PKCS#8, JWK, or hex [default: $IMAGXP_PRIVATE_KEY]
+    /// File with the private key: PEM, .env, base64 of PKCS#8, JWK, or hex [default: $IMAGXP_PRIVATE_KEY]
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
 }
@@ -49,7 +49,7 @@ impl Agent {
             }
             None => (Zeroizing::new(from_environment(PRIVATE_KEY)?.into_bytes()), format!("${PRIVATE_KEY}")),
         };
-        KeyPair::from_text(unquote(&text)).map_err(|error| {
+        KeyPair::from_text(value_of(&text, PRIVATE_KEY)).map_err(|error| {
             Failure::usage(format!("{from} holds no private key"), format!("{}; `imagxp keygen` makes one", error.help()))
         })
     }
@@ -59,7 +59,7 @@ impl Agent {
         if self.key.is_some() || std::env::var_os(PUBLIC_KEY).is_none() {
             return self.key_pair().map(|pair| *pair.public());
         }
-        let key = read_public(unquote(from_environment(PUBLIC_KEY)?.as_bytes()))?;
+        let key = read_public(value_of(from_environment(PUBLIC_KEY)?.as_bytes(), PUBLIC_KEY))?;
         // Half of a new pair and half of an old one is a mistake that shows only at the publisher's.
         if std::env::var_os(PRIVATE_KEY).is_some() && *self.key_pair()?.public() != key {
             let fix = "take both from one `imagxp keygen`, or unset IMAGXP_PUBLIC_KEY";
@@ -83,9 +83,10 @@ fn from_environment(name: &str) -> Result<String, Failure> {
     })
 }
 
-/// A value copied out of an `.env` with its quotes.
-fn unquote(text: &[u8]) -> &[u8] {
-    let text = text.trim_ascii();
+/// The value of a variable in the text of an `.env`, or else the text itself, without quotes.
+pub(crate) fn value_of<'t>(text: &'t [u8], name: &str) -> &'t [u8] {
+    let value = |line: &'t [u8]| line.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=");
+    let text = text.split(|byte| *byte == b'\n').find_map(value).unwrap_or(text).trim_ascii();
     text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text)
 }
 

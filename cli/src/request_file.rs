@@ -10,6 +10,8 @@ pub(crate) struct RequestFile {
     headers: Vec<(String, String)>,
 }
 
+const PREFIX: &str = "x-imagxp-";
+
 impl RequestFile {
     /// Reads them.
     pub(crate) fn parse(text: &[u8]) -> Result<Self, Failure> {
@@ -35,7 +37,7 @@ impl RequestFile {
     /// Names of the IMAGXP headers that are there.
     pub(crate) fn imagxp_names(&self) -> Vec<String> {
         let names = self.headers.iter().map(|(name, _)| name.to_ascii_lowercase());
-        names.filter(|name| name.starts_with("x-imagxp-")).collect()
+        names.filter(|name| name.starts_with(PREFIX)).collect()
     }
 }
 
@@ -46,6 +48,9 @@ fn from_json(text: &str) -> Result<Vec<(String, String)>, String> {
         serde_json::Value::String(value) => Ok((name, value)),
         _ => Err(format!("the header {} is not a string", print::shown(&name))),
     };
+    if !object.keys().any(|name| name.to_ascii_lowercase().starts_with(PREFIX)) {
+        return Err("the JSON object holds no x-imagxp header".to_owned());
+    }
     object.into_iter().map(header).collect()
 }
 
@@ -57,8 +62,9 @@ fn from_lines(text: &str) -> Result<Vec<(String, String)>, String> {
         if line.is_empty() || line == ">" || index == 0 && line.contains(" HTTP/") {
             continue;
         }
-        let (name, value) =
-            line.split_once(':').ok_or_else(|| format!("line {} is not `name: value`: {}", index + 1, print::shown(line)))?;
+        // The line is not shown: it may be a key that was given by mistake.
+        let header = line.split_once(':');
+        let (name, value) = header.ok_or_else(|| format!("line {} is not `name: value`", index + 1))?;
         headers.push((name.trim().to_owned(), value.trim().to_owned()));
     }
     Ok(headers)

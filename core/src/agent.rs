@@ -91,10 +91,10 @@ fn write_payload(
 /// The headers, with room for the signature.
 fn lay_out<'o>(json: &str, digest: Digest, key: &PublicKey, out: &'o mut [u8]) -> Result<Prepared<'o>, Error> {
     let (text, rest) = out.split_at_mut_checked(base64::encoded_len(json.len())).ok_or(Error::BufferTooSmall)?;
-    let (public_key, rest) = rest.split_at_mut_checked(spec::request::PUBLIC_KEY_LEN).ok_or(Error::BufferTooSmall)?;
+    let (public_key, rest) = rest.split_first_chunk_mut().ok_or(Error::BufferTooSmall)?;
     let signature = rest.get_mut(..spec::request::SIGNATURE_LEN).ok_or(Error::BufferTooSmall)?;
     let payload = base64::encode(json.as_bytes(), text)?;
-    public_key.copy_from_slice(key.to_text().as_str().as_bytes());
+    *public_key = *key.to_text().as_bytes();
     let public_key = core::str::from_utf8(public_key).map_err(|_| Error::KeyFormat)?;
     Ok(Prepared { digest, payload, public_key, signature })
 }

@@ -47,11 +47,10 @@ impl Hash {
 
 impl jcs::Sink for Hash {
     fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let end = self.used.saturating_add(bytes.len());
-        match self.block.get_mut(self.used..end) {
+        match self.block.get_mut(self.used..).and_then(|free| free.get_mut(..bytes.len())) {
             Some(place) => {
                 place.copy_from_slice(bytes);
-                self.used = end;
+                self.used = self.used.saturating_add(bytes.len());
             }
             None => {
                 self.flush();

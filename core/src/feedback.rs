@@ -322,12 +322,7 @@ fn is_for(aud: &Text<'_>, signer: &Signer<'_>) -> bool {
 }
 
 /// The reference's object: `{"signal":{…},"signature":hex}`, signed over the JSON of `signal` in the order of its writing.
-fn verify_object<'m>(
-    text: &[u8],
-    signer: &Signer<'_>,
-    now: UnixMillis,
-    texts: &'m mut [u8],
-) -> Option<Judgement<'m>> {
+fn verify_object<'m>(text: &[u8], signer: &Signer<'_>, now: UnixMillis, texts: &'m mut [u8]) -> Option<Judgement<'m>> {
     let mut nodes = [Node::default(); 64];
     let document = Document::parse(text, &Limits::PAYLOAD, &mut nodes).ok()?;
     let root = document.root();
@@ -429,7 +424,8 @@ struct Texts<'m> {
 impl<'m> Texts<'m> {
     fn copy(&mut self, text: &Text<'_>, len: core::ops::RangeInclusive<usize>) -> Option<&'m str> {
         let need = text.chars().map(char::len_utf8).sum();
-        let (place, rest) = core::mem::take(&mut self.memory).split_at_mut_checked(need).filter(|_| len.contains(&need))?;
+        let (place, rest) =
+            core::mem::take(&mut self.memory).split_at_mut_checked(need).filter(|_| len.contains(&need))?;
         self.memory = rest;
         jws::copy(text.chars(), place)
     }

@@ -160,6 +160,10 @@ pub(crate) fn read_coordinates(text: &[u8]) -> Result<([u8; 32], [u8; 32]), Erro
 pub struct KeyText([u8; spec::request::PUBLIC_KEY_LEN]);
 
 impl KeyText {
+    pub(crate) fn as_bytes(&self) -> &[u8; spec::request::PUBLIC_KEY_LEN] {
+        &self.0
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

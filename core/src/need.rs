@@ -44,14 +44,15 @@ impl<'r> Need<'r> {
 /// What came of a fetch.
 #[derive(Clone, Copy, Debug)]
 pub enum Answer<'b> {
-    /// Status 200 with an acceptable media type (`application/json`, `+json`, or none).
+    /// Status 200; a manifest also with an acceptable media type: `application/json`, `+json`, or none (threats.md 4.5).
     Found {
         /// The body, at most one byte over the need's `max_len`.
         body: &'b [u8],
         /// `max-age` of `Cache-Control`, if there was one.
         max_age_s: Option<u32>,
     },
-    /// The server answered, and it was not the document: another status below 500, a redirect, another media type.
+    /// The server answered, and it was not the document: another status below 500, a redirect, a manifest of another
+    /// media type.
     NotThere,
     /// No answer: name, address, connection, TLS, time-out, 429 or 5xx.
     Unreachable,

@@ -447,9 +447,9 @@ impl Compiler<'_> {
         let start = self.texts;
         let bytes: &mut [u8] = bytemuck::try_cast_slice_mut(self.words).map_err(|_| Error::AbiStorage)?;
         for part in parts {
-            let end = self.texts.saturating_add(part.len());
-            bytes.get_mut(self.texts..end).ok_or(Error::PolicyInvalid)?.copy_from_slice(part.as_bytes());
-            self.texts = end;
+            let place = bytes.get_mut(self.texts..).and_then(|free| free.get_mut(..part.len()));
+            place.ok_or(Error::PolicyInvalid)?.copy_from_slice(part.as_bytes());
+            self.texts = self.texts.saturating_add(part.len());
         }
         let len = self.texts.saturating_sub(start);
         let word = u64::try_from(start).unwrap_or_default() << 16 | u64::try_from(len).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! As much of a URL as the protocol needs: absolute http and https, taken apart without copying (RFC 3986 section 3).
 
+use crate::codec::decimal::split_at_byte;
 use crate::policy::ResourceBinding;
 use crate::{Error, spec};
 
@@ -17,9 +18,9 @@ pub(crate) struct Url<'a> {
 impl<'a> Url<'a> {
     /// None if it is not absolute, its scheme is another, or its authority is empty or holds userinfo.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
-        let (scheme, rest) = text.split_once("://")?;
-        let scheme = scheme_name(scheme)?;
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (scheme, rest) = split_at_byte(text, |byte| byte == b':')?;
+        let (scheme, rest) = (scheme_name(scheme)?, rest.strip_prefix("//")?);
+        let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
         let (authority, target) = rest.split_at_checked(end)?;
         let good = !authority.is_empty() && authority.bytes().all(|b| b.is_ascii_graphic() && b != b'@' && b != b'\\');
         good.then_some(Self { scheme, authority, target })
@@ -111,13 +112,14 @@ fn parse_resource(resource: &str) -> Option<Url<'_>> {
         return None;
     }
     let url = Url::parse(resource)?;
-    let path = url.target.split(['?', '#']).next().unwrap_or_default();
-    (!path.split('/').any(is_dot_dot)).then_some(url)
+    let path = split_at_byte(url.target, |byte| matches!(byte, b'?' | b'#')).map_or(url.target, |(path, _)| path);
+    (!path.as_bytes().split(|byte| *byte == b'/').any(is_dot_dot)).then_some(url)
 }
 
 /// `..`, also with a dot written as `%2e`, which URL parsers take for the same (WHATWG URL, double-dot segment).
-fn is_dot_dot(segment: &str) -> bool {
-    ["..", ".%2e", "%2e.", "%2e%2e"].into_iter().any(|dots| segment.eq_ignore_ascii_case(dots))
+fn is_dot_dot(segment: &[u8]) -> bool {
+    let dots: [&[u8]; 4] = [b"..", b".%2e", b"%2e.", b"%2e%2e"];
+    dots.into_iter().any(|dots| segment.eq_ignore_ascii_case(dots))
 }
 
 /// An empty path is `/` (RFC 3986 section 6.2.3).

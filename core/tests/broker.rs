@@ -41,7 +41,9 @@ fn part(token: &str, index: usize) -> String {
 
 /// Verifies under a policy that names the issuer, with this key set, for this holder.
 fn judge(token: &str, jwks: &str, holder: Option<Holder<'_>>, extra: &str, now: UnixMillis) -> Result<i64, Error> {
-    let json = format!(r#"{{"allowRAG":true,"audiences":["https://nytimes.com"],"monetization":{{"brokerUrl":"{ISSUER}"}}{extra}}}"#);
+    let json = format!(
+        r#"{{"allowRAG":true,"audiences":["https://nytimes.com"],"monetization":{{"brokerUrl":"{ISSUER}"}}{extra}}}"#
+    );
     let mut words = [0; Policy::WORDS];
     let policy = policy(&json, &mut words);
     let sizes = Sizes { names: 64, issuers: 2, tables: 0, ..Sizes::EMBEDDED };
@@ -227,7 +229,10 @@ fn read(name: &str) -> Option<Value> {
 #[test]
 fn refusals() {
     let mut words = [0; Policy::WORDS];
-    let shop = policy(r#"{"allowRAG":true,"price":"0.0015","monetization":{"brokerUrl":"https://b.example.com"}}"#, &mut words);
+    let shop = policy(
+        r#"{"allowRAG":true,"price":"0.0015","monetization":{"brokerUrl":"https://b.example.com"}}"#,
+        &mut words,
+    );
     let body = |error, policy: &Policy<'_>| {
         let mut out = [0; imagxp::spec::refusal::BODY_MAX];
         Refusal::new(error, policy).body(&mut out).unwrap().to_owned()

@@ -1,5 +1,5 @@
-//! Where this library departs from the reference on purpose, one test for each: protocol.md section 11, and the faults R1 to R17 of
-//! threats.md section 0.
+//! Where this library departs from the reference on purpose, one test for each: protocol.md section 11, and the faults
+//! R1 to R17 of threats.md section 0.
 
 mod cases;
 
@@ -261,7 +261,9 @@ fn a_visa_is_es256() {
 
 #[test]
 fn the_signed_resource_is_the_requested_one() {
-    for resource in ["https://pub.example.com/posts/b", "https://other.example.com/posts/a", "http://pub.example.com/posts/a"] {
+    for resource in
+        ["https://pub.example.com/posts/b", "https://other.example.com/posts/a", "http://pub.example.com/posts/a"]
+    {
         assert_eq!(said_to(&payload_with(NOW, "resource", json!(resource))), "RESOURCE_MISMATCH", "{resource}");
     }
 }
@@ -335,7 +337,9 @@ fn informational_headers_agree_with_the_payload() {
 #[test]
 fn a_manifest_has_no_bom() {
     let mut body = b"\xEF\xBB\xBF".to_vec();
-    body.extend(json!({ "agent_id": AGENT, "public_key": agent_key().public().to_text().as_str() }).to_string().bytes());
+    body.extend(
+        json!({ "agent_id": AGENT, "public_key": agent_key().public().to_text().as_str() }).to_string().bytes(),
+    );
     let mut site = site();
     site.documents.insert(manifest_url(AGENT), Document::Found(body));
     assert_eq!(code(site, &good_request()), "MANIFEST_INVALID");
@@ -425,7 +429,8 @@ fn r3_the_replay_cache_has_one_size_and_refuses_when_full() {
     let slots = cache.stats().slots;
     let mut admit = |n: usize| {
         let (agent_id, nonce) = (format!("bot{n}.example.com"), format!("{n:0>22}"));
-        let entry = imagxp::replay_cache::Entry { agent_id: &agent_id, nonce: &nonce, ts: NOW, window_ms: 300_000, visa: None };
+        let entry =
+            imagxp::replay_cache::Entry { agent_id: &agent_id, nonce: &nonce, ts: NOW, window_ms: 300_000, visa: None };
         cache.admit(&entry, NOW).map(|_| ())
     };
     let refused: Vec<_> = (0..2 * slots).filter_map(|n| admit(n).err()).collect();
@@ -445,7 +450,8 @@ fn r4_a_request_is_bound_to_its_receiver() {
 #[test]
 fn r5_no_name_leads_into_the_publishers_network() {
     for name in ["localhost", "127.0.0.1", "10.0.0.1:8080", "a:22", "metadata.internal", "printer.local"] {
-        let story = site().judge(&signed_value(&payload_with(NOW, "agent_id", json!(name)), &agent_key()), Target::PAGE, NOW);
+        let story =
+            site().judge(&signed_value(&payload_with(NOW, "agent_id", json!(name)), &agent_key()), Target::PAGE, NOW);
         assert_eq!((story.code(), story.needs.len()), ("AGENT_ID_INVALID", 0), "{name}");
     }
 }
@@ -536,7 +542,9 @@ fn r15_the_misprinted_prefix_is_named_in_the_help() {
 #[test]
 fn r16_there_is_no_other_algorithm() {
     // The SPKI of an Ed25519 key, and a P-384 prefix at P-256's length.
-    for key in ["MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=", &"MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE".repeat(4)] {
+    for key in
+        ["MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=", &"MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE".repeat(4)]
+    {
         assert_eq!(code(site(), &with(good_request(), "x-imagxp-public-key", key.as_bytes())), "KEY_FORMAT");
     }
     a_visa_is_es256();

@@ -46,7 +46,9 @@ fn round_trip() {
 #[test]
 fn odd_texts_round_trip() {
     let url = "a\"\\\n\u{1}\u{65e5}\u{1f600}";
-    for odd in [Feedback { url, ..feedback() }, Feedback { url: "", jti: url, visa: Some(url), request: None, ..feedback() }] {
+    for odd in
+        [Feedback { url, ..feedback() }, Feedback { url: "", jti: url, visa: Some(url), request: None, ..feedback() }]
+    {
         let mut out = [0; 2048];
         let key = key(1);
         let text = sign(&key, &odd, NOW, Signing::default(), &mut out).unwrap();
@@ -220,7 +222,8 @@ fn recorded_feedback() {
         assert_eq!(verdict.is_ok(), accepted, "{} {}: {verdict:?}", row["id"], row["description"]);
         if let (Ok(judgement), Some(resource)) = (verdict, row["inputs"]["resource"].as_str()) {
             assert_eq!(judgement.url, resource);
-            let flags: Vec<_> = result["signal"]["flags"].as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
+            let flags: Vec<_> =
+                result["signal"]["flags"].as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
             let mut read: Vec<_> = judgement.reasons().map(Reason::name).collect();
             let mut flags = flags;
             read.sort_unstable();

@@ -1,5 +1,5 @@
-//! Requests that the reference's agent really sent are admitted under the default policy: `resource` bound to the URL that was
-//! asked for, at the recorded clock (protocol.md section 11).
+//! Requests that the reference's agent really sent are admitted under the default policy: `resource` bound to the URL
+//! that was asked for, at the recorded clock (protocol.md section 11).
 
 mod cases;
 

@@ -81,7 +81,8 @@ fn recorded_signatures() {
             assert_eq!(row["expect"], "reject");
             continue;
         };
-        let (origin, signature) = (text(&headers["x-imagxp-content-origin"]), text(&headers["x-imagxp-provenance-sig"]));
+        let (origin, signature) =
+            (text(&headers["x-imagxp-content-origin"]), text(&headers["x-imagxp-provenance-sig"]));
         let ts = UnixMillis::from_ms(row["now_ms"].as_i64().unwrap());
         let verdict = verify_at(&key, origin.as_bytes(), signature.as_bytes(), ts);
         assert_eq!(verdict.is_ok(), row["expect"] == "accept", "{}: {verdict:?}", row["id"]);

@@ -57,8 +57,14 @@ impl Scene {
         if let Some(visa) = self.visa {
             headers.add(b"x-imagxp-credential", visa.as_bytes()).unwrap();
         }
-        let visit =
-            Visit { method: "GET", scheme: "https", authority: "pub.example.com", target: "/a?b=c", vouched: 0, headers };
+        let visit = Visit {
+            method: "GET",
+            scheme: "https",
+            authority: "pub.example.com",
+            target: "/a?b=c",
+            vouched: 0,
+            headers,
+        };
         self.tell(&visit)
     }
 
@@ -133,7 +139,10 @@ fn admitted() {
             "12:00:00.001 | CRYPTO | CHECK: ECDSA P-256 signature VALID",
             "12:00:00.001 | IMAGXP DNS | Manifest of bot.example.com wanted: the signature earned a look",
             "12:00:00.120 | IMAGXP DNS | Manifest received: 186 bytes",
-            &format!("12:00:00.250 | IMAGXP DNS | Identity CONFIRMED: bot.example.com publishes the key {}", kid.as_str()),
+            &format!(
+                "12:00:00.250 | IMAGXP DNS | Identity CONFIRMED: bot.example.com publishes the key {}",
+                kid.as_str()
+            ),
             "12:00:00.250 | POLICY | PASSED: RAG_RETRIEVAL is admitted",
             "12:00:00.250 | ACCESS | GRANTED: VERIFIED_AGENT, proof NONE, resource bound: exact",
         ]
@@ -147,17 +156,27 @@ fn refused_at_every_stage() {
         (
             Scene { at: after(400_000), ..Scene::default() },
             Error::TimestampStale,
-            &["IDENTITY | FAILED: TIMESTAMP_STALE, before any signature was checked", "ACCESS | ACTION: BLOCKED with 403 TIMESTAMP_STALE"],
+            &[
+                "IDENTITY | FAILED: TIMESTAMP_STALE, before any signature was checked",
+                "ACCESS | ACTION: BLOCKED with 403 TIMESTAMP_STALE",
+            ],
         ),
         (
             Scene { served: Some(2), ..Scene::default() },
             Error::KeyMismatch,
-            &["IMAGXP DNS | Identity FAKE: bot.example.com does not publish this key (KEY_MISMATCH)", "ACCESS | ACTION: BLOCKED with 403 KEY_MISMATCH"],
+            &[
+                "IMAGXP DNS | Identity FAKE: bot.example.com does not publish this key (KEY_MISMATCH)",
+                "ACCESS | ACTION: BLOCKED with 403 KEY_MISMATCH",
+            ],
         ),
         (
             Scene { served: None, ..Scene::default() },
             Error::ManifestUnavailable,
-            &["IMAGXP DNS | No manifest: no answer", "IMAGXP DNS | Identity NOT CONFIRMED: MANIFEST_UNAVAILABLE", "ACCESS | ACTION: BLOCKED with 403 MANIFEST_UNAVAILABLE"],
+            &[
+                "IMAGXP DNS | No manifest: no answer",
+                "IMAGXP DNS | Identity NOT CONFIRMED: MANIFEST_UNAVAILABLE",
+                "ACCESS | ACTION: BLOCKED with 403 MANIFEST_UNAVAILABLE",
+            ],
         ),
         (
             Scene { purpose: Purpose::CrawlTraining, ..Scene::default() },
@@ -167,7 +186,11 @@ fn refused_at_every_stage() {
         (
             Scene { policy: shop, ..Scene::default() },
             Error::VisaRequired,
-            &["POLICY | PASSED: RAG_RETRIEVAL is admitted", "BROKER | Payment REFUSED: VISA_REQUIRED", "ACCESS | ACTION: BLOCKED with 402 VISA_REQUIRED"],
+            &[
+                "POLICY | PASSED: RAG_RETRIEVAL is admitted",
+                "BROKER | Payment REFUSED: VISA_REQUIRED",
+                "ACCESS | ACTION: BLOCKED with 402 VISA_REQUIRED",
+            ],
         ),
         (
             Scene { policy: shop, visa: Some("a.b.c"), ..Scene::default() },
@@ -177,12 +200,18 @@ fn refused_at_every_stage() {
         (
             Scene { twice: true, ..Scene::default() },
             Error::ReplayDetected,
-            &["IDENTITY | FAILED: REPLAY_DETECTED, though everything else holds", "ACCESS | ACTION: BLOCKED with 403 REPLAY_DETECTED"],
+            &[
+                "IDENTITY | FAILED: REPLAY_DETECTED, though everything else holds",
+                "ACCESS | ACTION: BLOCKED with 403 REPLAY_DETECTED",
+            ],
         ),
         (
             Scene { policy: r#"{"allowRAG":true,"skew":0,"window":0}"#, at: after(-1), ..Scene::default() },
             Error::TimestampFuture,
-            &["IDENTITY | FAILED: TIMESTAMP_FUTURE, before any signature was checked", "ACCESS | ACTION: BLOCKED with 403 TIMESTAMP_FUTURE"],
+            &[
+                "IDENTITY | FAILED: TIMESTAMP_FUTURE, before any signature was checked",
+                "ACCESS | ACTION: BLOCKED with 403 TIMESTAMP_FUTURE",
+            ],
         ),
     ];
     for (scene, error, end) in cases {
@@ -237,7 +266,10 @@ fn the_agents_side() {
         told,
         [
             "12:00:00.000 | IDENTITY | Signing as bot.example.com, for SUMMARY".to_owned(),
-            format!("12:00:00.000 | CRYPTO | Signed https://pub.example.com/a with the key {}", key.public().kid().as_str()),
+            format!(
+                "12:00:00.000 | CRYPTO | Signed https://pub.example.com/a with the key {}",
+                key.public().kid().as_str()
+            ),
             "12:00:00.001 | ACCESS | Sent".to_owned(),
             "12:00:00.090 | ACCESS | Answer: 402 VISA_REQUIRED".to_owned(),
         ]

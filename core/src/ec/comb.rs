@@ -37,7 +37,7 @@ impl Comb {
         let teeth = 256 / passes;
         let width = teeth.div_ceil(blocks);
         let comb = Self { passes, blocks, wide: blocks - (width * blocks - teeth), width };
-        assert!(passes * teeth == 256 && teeth <= MAX_TEETH);
+        assert!((passes == 4 || passes == 8 || passes == 16) && teeth <= MAX_TEETH);
         assert!(blocks <= MAX_BLOCKS && passes * blocks <= MAX_DIGITS);
         assert!(comb.width >= 3 && comb.width <= 12);
         comb
@@ -65,12 +65,14 @@ impl Comb {
     }
 
     /// The bits of one pass: bit k is the scalar's bit kD + `pass`.
+    #[inline]
     pub(super) fn teeth_of_pass(self, scalar: &SignedBits, pass: usize) -> u64 {
-        let mut teeth = 0;
-        for word in to_u64(&scalar.0).iter().rev() {
-            teeth = teeth << (64 / self.passes % 64) | every_nth_bit(word >> (pass % 64), self.passes);
+        let words = to_u64(&scalar.0).map(|word| word >> (pass % 64));
+        match self.passes {
+            4 => join(words.map(every_4th_bit), 16),
+            8 => join(words.map(every_8th_bit), 8),
+            _ => join(words.map(every_16th_bit), 4),
         }
-        teeth
     }
 
     /// The digit of `block` in a pass.
@@ -91,18 +93,25 @@ pub(super) struct Digit {
     pub(super) negative: bool,
 }
 
-/// Bits 0, n, 2n … of a word, together. n is 4, 8 or 16.
-fn every_nth_bit(word: u64, n: usize) -> u64 {
-    match n {
-        4 => {
-            let x = word & 0x1111_1111_1111_1111;
-            let x = (x | x >> 3) & 0x0303_0303_0303_0303;
-            let x = (x | x >> 6) & 0x000f_000f_000f_000f;
-            let x = (x | x >> 12) & 0x0000_00ff_0000_00ff;
-            (x | x >> 24) & 0xffff
-        }
-        // Bit 8i times 2^(56 - 7i) lands on bit 56 + i; no two of the products meet.
-        8 => (word & 0x0101_0101_0101_0101).wrapping_mul(0x0102_0408_1020_4080) >> 56,
-        _ => (word & 0x0001_0001_0001_0001).wrapping_mul(0x1000_2000_4000_8000) >> 60,
-    }
+/// Four groups of `bits` bits, one after the other, the first lowest.
+fn join(groups: [u64; 4], bits: u32) -> u64 {
+    groups.iter().rev().fold(0, |joined, group| joined << bits | group)
+}
+
+fn every_4th_bit(word: u64) -> u64 {
+    let x = word & 0x1111_1111_1111_1111;
+    let x = (x | x >> 3) & 0x0303_0303_0303_0303;
+    let x = (x | x >> 6) & 0x000f_000f_000f_000f;
+    let x = (x | x >> 12) & 0x0000_00ff_0000_00ff;
+    (x | x >> 24) & 0xffff
+}
+
+/// Bit 8i times 2^(56 - 7i) lands on bit 56 + i, and no two of the other products meet.
+fn every_8th_bit(word: u64) -> u64 {
+    (word & 0x0101_0101_0101_0101).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
+
+/// Bit 16i times 2^(60 - 15i) lands on bit 60 + i.
+fn every_16th_bit(word: u64) -> u64 {
+    (word & 0x0001_0001_0001_0001).wrapping_mul(0x1000_2000_4000_8000) >> 60
 }

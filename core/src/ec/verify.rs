@@ -44,7 +44,7 @@ impl Terms {
     #[inline]
     pub(super) fn new(comb: Comb, scalar: &SignedBits) -> Self {
         let mut digits = [Digit::default(); MAX_DIGITS];
-        for (pass, digits) in digits.chunks_exact_mut(comb.blocks).enumerate().take(comb.passes) {
+        for (pass, digits) in digits.chunks_exact_mut(comb.blocks.max(1)).enumerate().take(comb.passes) {
             let teeth = comb.teeth_of_pass(scalar, pass);
             for (block, digit) in digits.iter_mut().enumerate() {
                 *digit = comb.digit(teeth, block);

@@ -63,15 +63,15 @@ pub(super) const fn loop_mask(bit: Word) -> Word {
     if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) { mask } else { core::hint::black_box(mask) }
 }
 
-/// `a` if `condition`, else `b`, as a conditional move: never a branch.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+/// `a` if `condition`, else `b`, as a conditional move: for values in registers, not for what is read in a loop.
+#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(imagxp_force_32)))]
 #[inline(always)]
 pub(super) fn choose(condition: bool, a: u64, b: u64) -> u64 {
     core::hint::select_unpredictable(condition, a, b)
 }
 
 /// `a` if `condition`, else `b`, for processors that may have no conditional move.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(target_pointer_width = "64", not(target_arch = "x86_64"), not(target_arch = "aarch64"), not(imagxp_force_32)))]
 #[inline(always)]
 pub(super) fn choose(condition: bool, a: u64, b: u64) -> u64 {
     b ^ (core::hint::black_box(u64::from(condition).wrapping_neg()) & (a ^ b))

@@ -44,7 +44,9 @@ impl What {
             Self::NotCanonical => "this line is not canonical JSON: its bytes were changed",
             Self::Body => "the document's body is not the one whose SHA-256 is stated",
             Self::Chain => "this line does not follow on the one before: that one was changed, or lines are missing",
-            Self::Previous => "this line follows on the one before the previous: the previous one does not belong there",
+            Self::Previous => {
+                "this line follows on the one before the previous: the previous one does not belong there"
+            }
             Self::Count { .. } => "the checkpoint states another number of lines: some were added, or are gone",
             Self::Key => "the checkpoint is signed by a key that is none of the publisher's",
             Self::Signature => "a signature does not verify",

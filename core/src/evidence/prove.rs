@@ -198,9 +198,7 @@ impl<'l> Decision<'l> {
         match memory.read(self) {
             None => Finding::Absent,
             Some(Err(error)) => Finding::Refuted(error),
-            Some(Ok(request)) => {
-                url::bind(request.resource, scheme, authority, target, binding).map(|_| ()).into()
-            }
+            Some(Ok(request)) => url::bind(request.resource, scheme, authority, target, binding).map(|_| ()).into(),
         }
     }
 

@@ -8,10 +8,11 @@ use crate::headers::Name;
 use crate::jose::jwk::{self, Jwk};
 use crate::key::{Digest, PublicKey};
 use crate::time::UnixMillis;
-use crate::{Error, spec};
+use crate::{Bound, Error, Proof, Visitor, spec};
 
 /// One line, read.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and there is no heap to put it on")]
 pub enum Record<'l> {
     /// A fetched document. Its body has the SHA-256 that it says.
     Document(Document<'l>),
@@ -75,9 +76,9 @@ pub enum Outcome {
         /// Whether as a verified agent.
         verified: bool,
         /// What it was paid with.
-        proof: crate::Proof,
+        proof: Proof,
         /// What the signature bound.
-        bound: crate::Bound,
+        bound: Bound,
     },
     /// Refused with this code.
     Refused(Error),
@@ -116,12 +117,10 @@ impl<'l> Record<'l> {
         if !is_canonical(&root, line) {
             return Err(What::NotCanonical);
         }
-        if let Self::Document(document) = &record {
-            if body_digest(document.base64) != Some(document.sha256) {
-                return Err(What::Body);
-            }
+        match &record {
+            Self::Document(document) if body_digest(document.base64) != Some(document.sha256) => Err(What::Body),
+            _ => Ok((record, prev)),
         }
-        Ok((record, prev))
     }
 
     fn read(root: &Value<'l, '_>, prev: Digest) -> Option<Self> {
@@ -176,9 +175,7 @@ fn read_decision<'l>(root: &Value<'l, '_>) -> Option<Decision<'l>> {
     })
 }
 
-fn read_documents(
-    documents: &Value<'_, '_>,
-) -> Option<heapless::Vec<Digest, { spec::evidence::DOCUMENTS_MAX }>> {
+fn read_documents(documents: &Value<'_, '_>) -> Option<heapless::Vec<Digest, { spec::evidence::DOCUMENTS_MAX }>> {
     let mut digests = heapless::Vec::new();
     if documents.kind() != Kind::Array {
         return None;
@@ -209,7 +206,6 @@ fn read_outcome(verdict: &Value<'_, '_>) -> Option<Outcome> {
         return (verdict.count() == 1).then_some(Outcome::Refused(error));
     }
     let (visitor, proof, bound) = (text(verdict, "visitor")?, text(verdict, "proof")?, text(verdict, "bound")?);
-    use crate::{Bound, Proof, Visitor};
     let known = [Visitor::VerifiedAgent, Visitor::LikelyHuman, Visitor::UnidentifiedBot];
     let visitor = known.into_iter().find(|known| known.name() == visitor)?;
     let known = [Proof::None, Proof::Visa, Proof::Whitelist, Proof::AdProof];

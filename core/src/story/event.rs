@@ -171,9 +171,7 @@ impl Value<'_> {
             Self::Word(word) => Some(word),
             Self::AgentId(name) => host::check_agent_id(name, Mode::Development).is_ok().then_some(name),
             Self::Url(text) => is_url(text).then_some(text),
-            Self::Code(name) => {
-                Error::ALL.iter().map(|error| error.name()).find(|known| known.as_bytes() == *name)
-            }
+            Self::Code(name) => Error::ALL.iter().map(|error| error.name()).find(|known| known.as_bytes() == *name),
             Self::Number(_) | Self::Money(_) | Self::Key(_) => None,
         }
     }

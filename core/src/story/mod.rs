@@ -70,7 +70,11 @@ impl<'a> Story<'a> {
         match sent.answer {
             Some((at, status, [])) => story.tell(at, Code::Admitted, &[("status", Value::Number(status.into()))]),
             Some((at, status, code)) => {
-                story.tell(at, Code::Answered, &[("status", Value::Number(status.into())), ("code", Value::Code(code))]);
+                story.tell(
+                    at,
+                    Code::Answered,
+                    &[("status", Value::Number(status.into())), ("code", Value::Code(code))],
+                );
             }
             None => {}
         }

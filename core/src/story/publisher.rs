@@ -177,11 +177,8 @@ impl<'a> Story<'a> {
     fn tell_answer(&mut self, visited: &Visited<'a>) {
         match visited.verdict {
             Ok(grant) => {
-                let words = [
-                    ("visitor", grant.visitor.name()),
-                    ("proof", grant.proof.name()),
-                    ("bound", grant.bound.name()),
-                ];
+                let words =
+                    [("visitor", grant.visitor.name()), ("proof", grant.proof.name()), ("bound", grant.bound.name())];
                 self.tell(visited.judged, Code::Granted, &words.map(|(name, word)| (name, Value::Word(word))));
             }
             Err(error) => {

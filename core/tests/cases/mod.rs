@@ -133,8 +133,8 @@ pub(crate) fn rows(document: &Value) -> impl Iterator<Item = (String, &Value)> {
     rows.iter().enumerate().map(|(place, row)| (id(row, place), row))
 }
 
-/// The text with U+FFFD for every half of a surrogate pair that stands alone as an escape: serde_json refuses them, and a few
-/// files of others have them.
+/// The text with U+FFFD for every half of a surrogate pair that stands alone as an escape: serde_json refuses them, and
+/// a few files of others have them.
 fn whole_characters(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let mut whole = String::with_capacity(text.len());

@@ -90,7 +90,8 @@ impl Site {
 
     /// A site that takes the cases' requests whatever their resource.
     pub(crate) fn unbound() -> Self {
-        Self::new(&json!({ "allowTraining": true, "allowRAG": true, "resource_binding": "off" })).expect("a good policy")
+        Self::new(&json!({ "allowTraining": true, "allowRAG": true, "resource_binding": "off" }))
+            .expect("a good policy")
     }
 
     /// Publishes a key as an agent's manifest.
@@ -115,7 +116,9 @@ impl Site {
 
     fn supply(&mut self, need: &Need<'_>, document: Option<&Document>, now: UnixMillis) {
         let answer = match document {
-            Some(Document::Found(body)) => Answer::Found { body: &body[..body.len().min(need.max_len + 1)], max_age_s: None },
+            Some(Document::Found(body)) => {
+                Answer::Found { body: &body[..body.len().min(need.max_len + 1)], max_age_s: None }
+            }
             Some(Document::NotThere) => Answer::NotThere,
             None => Answer::Unreachable,
         };
@@ -201,7 +204,9 @@ impl Story {
 
 fn tokens(headers: &request::Headers) -> u64 {
     let has = |names: &[&str]| {
-        u64::from(headers.iter().any(|(name, value)| !value.is_empty() && names.contains(&name.to_lowercase().as_str())))
+        u64::from(
+            headers.iter().any(|(name, value)| !value.is_empty() && names.contains(&name.to_lowercase().as_str())),
+        )
     };
     has(&["x-imagxp-credential", "x-imagxp-payment"]) + has(&["x-imagxp-proof"])
 }

@@ -75,8 +75,9 @@ fn acvp(row: &Value) -> Outcome {
     equal(Some(good), row["testPassed"].as_bool())
 }
 
-/// Corpus files have no verdict: none may crash the readers, and a key that is read here is the same key to OpenSSL. Keys on
-/// P-256 that only OpenSSL reads are listed: its scalars may be short (RFC 5915 section 3 wants 32 bytes), its points compressed.
+/// Corpus files have no verdict: none may crash the readers, and a key that is read here is the same key to OpenSSL.
+/// Keys on P-256 that only OpenSSL reads are listed: its scalars may be short (RFC 5915 section 3 wants 32 bytes), its
+/// points compressed.
 fn corpus(run: &mut Run, folder: &Path, name: &str) {
     let Ok(files) = std::fs::read_dir(folder.join(format!("fuzz/{name}_corpus"))) else { return run.skip(name) };
     let mut files: Vec<_> = files.flatten().map(|entry| entry.path()).collect();

@@ -98,8 +98,8 @@ fn is_foreign(test: &Value, keys: &[Value]) -> bool {
     header["alg"] != spec::ALG || typed || forbidden || keys.iter().all(|key| key["crv"] != "P-256")
 }
 
-/// The cookbook of RFC 7520 and its kin: none of its examples is ES256 over P-256, so every one is refused, and the keys of
-/// other kinds are passed over.
+/// The cookbook of RFC 7520 and its kin: none of its examples is ES256 over P-256, so every one is refused, and keys
+/// of other kinds are passed over.
 pub(crate) fn run(run: &mut Run, folder: &Path) {
     let folder = folder.join("jose-cookbook");
     let Ok(groups) = std::fs::read_dir(&folder) else { return run.skip("jose-cookbook") };
@@ -122,7 +122,10 @@ fn cookbook(document: &Value) -> Outcome {
     for key in &keys {
         let ours = key["kty"] == "EC" && key["crv"] == "P-256";
         equal(self::key(&public(vec![key.clone()])[0]).is_some(), ours)?;
-        equal(key["d"].is_string() && KeyPair::from_text(key.to_string().as_bytes()).is_ok(), ours && key["d"].is_string())?;
+        equal(
+            key["d"].is_string() && KeyPair::from_text(key.to_string().as_bytes()).is_ok(),
+            ours && key["d"].is_string(),
+        )?;
     }
     let es256 = document["input"]["alg"] == "ES256";
     document["output"]["compact"].as_str().map_or(Ok(()), |token| equal(verify(token, &public(keys)).is_ok(), es256))

@@ -30,7 +30,8 @@ fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// `y_` is read but for our bounds, `n_` never, `i_` as the profile says: each refusal of a `y_` or `i_` has its code listed.
+/// `y_` is read but for our bounds, `n_` never, `i_` as the profile says: each refusal of a `y_` or `i_` is listed with
+/// its code.
 fn parsing(run: &mut Run, folder: &Path) {
     let Some(files) = files(folder) else { return run.skip("JSONTestSuite/test_parsing") };
     run.file("JSONTestSuite/test_parsing", |tally| {

@@ -86,7 +86,8 @@ fn tag(block: &Block<'_>) -> Outcome {
     equal(Some(bytes::hex(&tag[..len.min(32)]).as_str()), Some(block.get("Mac")))
 }
 
-/// SHAVS section 6.4: 100 rounds of 1,000 hashes, each over the last three. Rounds that the file lacks are run all the same.
+/// SHAVS section 6.4: 100 rounds of 1,000 hashes, each over the last three. Rounds that the file lacks are run all the
+/// same.
 fn tally_monte_carlo(blocks: &[Block<'_>], tally: &mut crate::cases::Tally) {
     let seed = blocks.iter().find(|block| block.has("Seed")).map(|block| bytes::unhex(block.get("Seed")));
     let Some(Ok(mut seed)) = seed else { return tally.fail("the file", "no seed") };
@@ -102,9 +103,7 @@ fn tally_monte_carlo(blocks: &[Block<'_>], tally: &mut crate::cases::Tally) {
         let [.., result] = three;
         seed = result;
         if let Some(block) = wanted.iter().find(|block| block.get("COUNT").parse() == Ok(count)) {
-            tally.case(&format!("round {count}"), || {
-                holds(bytes::hex(&seed) == block.get("MD"), "another hash")
-            });
+            tally.case(&format!("round {count}"), || holds(bytes::hex(&seed) == block.get("MD"), "another hash"));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! `interop/`: what the reference sent and decided, with the clock it saw. Rows are judged without resource binding and with
-//! a window of 300,000 ms both ways; `expect` is what this library does.
+//! `interop/`: what the reference sent and decided, with the clock it saw. Rows are judged without resource binding and
+//! with a window of 300,000 ms both ways; `expect` is what this library does.
 
 use std::path::Path;
 

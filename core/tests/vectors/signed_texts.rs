@@ -1,5 +1,5 @@
-//! `interop/`: canonical JSON, keys, and the other things that the reference signs. Where the profile accepts an input, the texts
-//! equal the reference's; its recorded signatures are random: they verify.
+//! `interop/`: canonical JSON, keys, and the other things that the reference signs. Where the profile accepts an input,
+//! the texts equal the reference's; its recorded signatures are random: they verify.
 
 use std::path::Path;
 

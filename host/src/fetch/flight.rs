@@ -1,13 +1,19 @@
-//! One fetch a URL: whoever wants the same waits for it.
+//! One fetch a URL: whoever wants the same waits for it, or gets what has just come.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::Fetched;
 
 type Landing = watch::Receiver<Option<Arc<Fetched>>>;
+
+/// How long a document that has come can still be had. Whoever asks so soon again has only not yet seen the snapshot with
+/// the news in it.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// The fetches under way, by URL.
 #[derive(Clone, Default)]
@@ -33,10 +39,9 @@ impl Flights {
         flights.insert(url.to_owned(), landing.clone());
         let gone = Gone { flights: Arc::clone(&self.flights), url: url.to_owned() };
         tokio::spawn(async move {
-            let fetched = fetch.await;
-            // Off the list before the news is out: who asks after it wants a newer one.
+            let _ = sender.send(Some(Arc::new(fetch.await)));
+            sleep(LINGER).await;
             drop(gone);
-            let _ = sender.send(Some(Arc::new(fetched)));
         });
         Some(Flight(landing))
     }
@@ -49,7 +54,7 @@ impl Flight {
     }
 }
 
-/// Takes the flight off the list, even if its task panics.
+/// Takes the flight off the list, even if its task panics or is killed.
 struct Gone {
     flights: Arc<Mutex<HashMap<String, Landing>>>,
     url: String,

@@ -7,6 +7,7 @@ use std::pin::Pin;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::LookupIpStrategy;
+use hickory_resolver::net::NetError;
 use tokio::net::TcpStream;
 
 /// A future in a box.
@@ -47,13 +48,22 @@ impl Network for System {
     fn resolve<'a>(&'a self, name: &'a str) -> Boxed<'a, io::Result<Vec<IpAddr>>> {
         Box::pin(async move {
             // With a dot behind it no search domain is tried.
-            let found = self.resolver.lookup_ip(format!("{name}.")).await.map_err(io::Error::other)?;
+            let found = self.resolver.lookup_ip(format!("{name}.")).await.map_err(readable)?;
             Ok(found.iter().collect())
         })
     }
 
     fn connect(&self, address: SocketAddr) -> Boxed<'_, io::Result<TcpStream>> {
         Box::pin(TcpStream::connect(address))
+    }
+}
+
+/// The resolver's own texts are for those who know its types.
+fn readable(error: NetError) -> io::Error {
+    match error {
+        _ if error.is_nx_domain() => io::Error::other("there is no such name"),
+        _ if error.is_no_records_found() => io::Error::other("it has neither an A nor an AAAA record"),
+        _ => io::Error::other(error),
     }
 }
 

@@ -28,7 +28,8 @@ impl Target {
     /// # Errors
     /// [`Reason::Url`]
     pub fn parse(url: &str) -> Result<Self, Reason> {
-        let uri: Uri = url.parse().map_err(|_| Reason::Url("not a URL: percent-encode what is not ASCII"))?;
+        let uri = Some(url).filter(|url| url.is_ascii()).and_then(|url| url.parse::<Uri>().ok());
+        let uri = uri.ok_or(Reason::Url("not a URL: percent-encode what is not ASCII"))?;
         let tls = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,

@@ -17,49 +17,61 @@ pub(super) struct Scene<'s> {
     pub(super) claims: Claims<'s>,
     pub(super) key: &'s PublicKey,
     pub(super) signed: UnixMillis,
-    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) headers: Vec<Header>,
+    /// Nothing was signed for it.
+    pub(super) is_copy: bool,
     pub(super) expected: &'static str,
 }
+
+/// A header to send.
+pub(super) type Header = (&'static str, String);
 
 
 /// The late visit was signed this long ago; the window is five minutes.
 const LATE_MS: i64 = 10 * 60 * 1_000;
 
-/// Each is signed now, but for the late one.
-pub(super) fn all(stage: &Stage) -> Result<Vec<Scene<'_>>, Failure> {
-    let article = || stage.page("/articles/42");
+/// How many there are.
+pub(super) const COUNT: usize = 5;
+
+/// Visit `number`, from 1 on; `first` is what the first one sent.
+pub(super) fn make<'s>(stage: &'s Stage, number: usize, first: &[Header]) -> Result<Scene<'s>, Failure> {
+    let article = stage.page("/articles/42");
     let now = system::now();
-    let visit = |key, signed_url, at| Scene::new(stage, key, article(), signed_url, at);
-    let real = visit(&stage.key, article(), now)?;
-    let repeated = real.headers.clone();
-    Ok(vec![
-        Scene { title: "The real one", plot: "signs with the key that its domain publishes", ..real },
-        Scene {
+    let visit = |key, signed_url: &str, at| Scene::new(stage, key, article.clone(), signed_url.to_owned(), at);
+    let scene = match number {
+        1 => Scene {
+            title: "The real one",
+            plot: "signs with the key that its domain publishes",
+            ..visit(&stage.key, &article, now)?
+        },
+        2 => Scene {
             title: "The liar",
             plot: "claims the same name, and signs well, with a key of its own",
             expected: Error::KeyMismatch.name(),
-            ..visit(&stage.foreign_key, article(), now)?
+            ..visit(&stage.foreign_key, &article, now)?
         },
-        Scene {
+        3 => Scene {
             title: "The echo",
             plot: "sends the first request once more, as it was",
             expected: Error::ReplayDetected.name(),
-            headers: repeated,
-            ..visit(&stage.key, article(), now)?
+            headers: first.to_vec(),
+            is_copy: true,
+            ..visit(&stage.key, &article, now)?
         },
-        Scene {
+        4 => Scene {
             title: "The latecomer",
             plot: "was signed ten minutes ago",
             expected: Error::TimestampStale.name(),
-            ..visit(&stage.key, article(), now.saturating_sub(LATE_MS))?
+            ..visit(&stage.key, &article, now.saturating_sub(LATE_MS))?
         },
-        Scene {
+        _ => Scene {
             title: "The stray",
             plot: "was signed for another page",
             expected: Error::ResourceMismatch.name(),
-            ..visit(&stage.key, stage.page("/articles/1"), now)?
+            ..visit(&stage.key, &stage.page("/articles/1"), now)?
         },
-    ])
+    };
+    Ok(scene)
 }
 
 impl<'s> Scene<'s> {
@@ -86,6 +98,7 @@ impl<'s> Scene<'s> {
             key: key.public(),
             signed: at,
             headers,
+            is_copy: false,
             expected: "OK",
         })
     }
