@@ -540,8 +540,8 @@ enum imagxp_code {
 /* Also `localhost`, with a port or without. Never on a public site. */
 #define IMAGXP_MODE_DEVELOPMENT 1
 
-/* Version of this interface. */
-#define IMAGXP_ABI_VERSION 1
+/* Version of this interface: what `imagxp_abi_version` says in a library of the same age. */
+#define IMAGXP_ABI 1
 
 /* Words of every policy: 4 KiB. */
 #define IMAGXP_POLICY_WORDS 512
@@ -912,8 +912,8 @@ extern "C" {
 #endif  /* __cplusplus */
 
 /*
- * The `IMAGXP_ABI_VERSION` of the library that was linked. It grows when functions or members are
- * added; a program runs with any library whose number is at least that of its header.
+ * The `IMAGXP_ABI` of the library that was linked. It grows when functions or members are added; a
+ * program runs with any library whose number is at least that of its header.
  */
 uint32_t imagxp_abi_version(void);
 

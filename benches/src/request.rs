@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use imagxp::broker::{self, Visa};
+use imagxp::broker::{self, PublishedKey, Visa};
+use imagxp::visa::Holder;
 use imagxp::{
     Answer, Claims, Headers, KeyCache, KeyPair, Manifest, Policy, Purpose, ReplayCache, Request, Shape, SignedHeaders,
     Signing, Sizes, Step, UnixMillis, Visit, sign_request, write_manifest,
@@ -75,7 +76,7 @@ fn visa(pair: &KeyPair, agent_id: &str, number: usize) -> String {
         audience: "pub.example.com",
         amount: 1_000,
         lifetime_s: 3_600,
-        holder: Some((agent_id, pair.public())),
+        holder: Some(Holder { agent_id, key: pair.public().kid() }),
         jti: Some(&jti),
         purpose: None,
         currency: None,
@@ -147,7 +148,7 @@ fn visit(sent: &Sent) -> Visit<'_> {
 fn document(url: &str, host: &str) -> Vec<u8> {
     let mut out = [0; 8_192];
     if url == JWKS_URL {
-        return broker::write_jwks(&[(broker_pair().public(), "1")], &mut out).unwrap().as_bytes().to_vec();
+        return broker::write_jwks(&[PublishedKey { kid: "1", key: broker_pair().public() }], &mut out).unwrap().as_bytes().to_vec();
     }
     let number = (0..AGENTS).find(|number| agent(*number) == host).expect("a known agent");
     let key = pair(number);

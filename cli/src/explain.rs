@@ -62,9 +62,13 @@ impl Scene<'_> {
             Error::TimestampStale | Error::TimestampFuture => self.time(),
             Error::ResourceMismatch => (self.member("resource"), self.url()),
             Error::KeyMismatch | Error::KeyRevoked => (self.kid(), self.published()),
-            Error::ManifestUnavailable => (self.reason(Kind::Manifest), said("status 200, application/json, no redirect")),
+            Error::ManifestUnavailable => {
+                (self.reason(Kind::Manifest), said("status 200, application/json, no redirect"))
+            }
             Error::ManifestMismatch => (self.manifest_member("agent_id"), self.member("agent_id")),
-            Error::ManifestInvalid => (self.manifest_member("public_key"), said("agent_id, and public_key as 124 characters of base64")),
+            Error::ManifestInvalid => {
+                (self.manifest_member("public_key"), said("agent_id, and public_key as 124 characters of base64"))
+            }
             Error::JwksUnavailable => (self.reason(Kind::Jwks), said("status 200, application/json, no redirect")),
             Error::SignatureInvalid => (
                 self.kid().map(|kid| format!("key {kid}")),
@@ -152,7 +156,8 @@ impl Scene<'_> {
         let body = self.document(Kind::Manifest)?.body.as_deref()?;
         let keys = manifest::read(body, self.claims?.agent_id).ok()?;
         let kids = keys.iter().map(|key| {
-            let note = if key.check(u64::try_from(self.now.s()).unwrap_or_default()).is_ok() { "" } else { " (not now)" };
+            let note =
+                if key.check(u64::try_from(self.now.s()).unwrap_or_default()).is_ok() { "" } else { " (not now)" };
             format!("{}{note}", key.key.kid().as_str())
         });
         Some(format!("a key of the manifest: {}", kids.collect::<Vec<_>>().join(", ")))

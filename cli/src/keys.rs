@@ -50,7 +50,10 @@ impl Agent {
             None => (Zeroizing::new(from_environment(PRIVATE_KEY)?.into_bytes()), format!("${PRIVATE_KEY}")),
         };
         KeyPair::from_text(value_of(&text, PRIVATE_KEY)).map_err(|error| {
-            Failure::usage(format!("{from} holds no private key"), format!("{}; `imagxp keygen` makes one", error.help()))
+            Failure::usage(
+                format!("{from} holds no private key"),
+                format!("{}; `imagxp keygen` makes one", error.help()),
+            )
         })
     }
 

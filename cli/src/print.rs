@@ -61,7 +61,8 @@ pub(crate) fn shown(text: &str) -> String {
 
 fn escape(c: char) -> String {
     // Format characters, too: they can turn a line of text around.
-    let acts = c.is_control() || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}');
+    let acts = c.is_control()
+        || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}');
     if acts { c.escape_unicode().to_string() } else { c.to_string() }
 }
 

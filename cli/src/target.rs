@@ -8,7 +8,9 @@ use crate::print;
 /// Said on stderr whenever `--dev` is given.
 pub(crate) fn announce_development(development: bool) {
     if development {
-        print::remark("development mode is ON: localhost names and plain http to this machine are good. Never on a public site.");
+        print::remark(
+            "development mode is ON: localhost names and plain http to this machine are good. Never on a public site.",
+        );
     }
 }
 

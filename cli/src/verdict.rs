@@ -3,11 +3,11 @@
 use imagxp::{Bound, Error, Kind, Proof, Purpose, UnixMillis, Visitor};
 use serde_json::{Value, json};
 
+use crate::clock;
 use crate::explain::Explanation;
 use crate::failure::Failure;
 use crate::print::{self, ERROR, GOOD, shown};
 use crate::verifier::Asked;
-use crate::clock;
 
 /// Everything that was found out.
 pub(crate) struct Verdict {

@@ -9,7 +9,17 @@ use support::{Agent, PAGE, imagxp, stdout};
 #[test]
 fn help_has_examples_for_each() {
     let commands = [
-        "keygen", "manifest", "serve-manifest", "sign", "fetch", "verify", "inspect", "jcs", "size", "demo", "completions",
+        "keygen",
+        "manifest",
+        "serve-manifest",
+        "sign",
+        "fetch",
+        "verify",
+        "inspect",
+        "jcs",
+        "size",
+        "demo",
+        "completions",
     ];
     let help = stdout(imagxp().arg("--help"));
     for command in commands {
@@ -49,7 +59,16 @@ fn keygen_writes_files_that_only_the_owner_reads() {
 
     let sign = |key: &str| {
         let mut sign = imagxp();
-        sign.current_dir(folder.path()).args(["sign", PAGE, "--purpose", "SUMMARY", "--agent-id", "a.example.com", "--key", key]);
+        sign.current_dir(folder.path()).args([
+            "sign",
+            PAGE,
+            "--purpose",
+            "SUMMARY",
+            "--agent-id",
+            "a.example.com",
+            "--key",
+            key,
+        ]);
         sign.assert().success()
     };
     sign("agent.key.pem").stderr(predicate::str::is_empty());
@@ -60,7 +79,10 @@ fn keygen_writes_files_that_only_the_owner_reads() {
 #[test]
 fn an_env_file_is_a_key_file() {
     let agent = Agent::new("bot.example.com");
-    agent.write(".env", format!("IMAGXP_PRIVATE_KEY=\"{}\"\nIMAGXP_PUBLIC_KEY=\"{}\"\n", agent.private_key, agent.public_key));
+    agent.write(
+        ".env",
+        format!("IMAGXP_PRIVATE_KEY=\"{}\"\nIMAGXP_PUBLIC_KEY=\"{}\"\n", agent.private_key, agent.public_key),
+    );
     let mut manifest = imagxp();
     manifest.current_dir(agent.folder.path()).args(["manifest", "--agent-id", "bot.example.com", "--key", ".env"]);
     assert!(stdout(&mut manifest).contains(&agent.public_key));
@@ -154,7 +176,10 @@ fn signing_what_cannot_be_sent() {
 
 #[test]
 fn canonical_json() {
-    assert_eq!(stdout(imagxp().arg("jcs").write_stdin("{\"b\":1e1, \"a\":[\"\\u00e4\"]}\n")), "{\"a\":[\"ä\"],\"b\":10}");
+    assert_eq!(
+        stdout(imagxp().arg("jcs").write_stdin("{\"b\":1e1, \"a\":[\"\\u00e4\"]}\n")),
+        "{\"a\":[\"ä\"],\"b\":10}"
+    );
     let sha = stdout(imagxp().args(["jcs", "{}", "--sha256"]));
     assert_eq!(sha, "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a\n");
     let deep = "[[[[[]]]]]";
@@ -181,7 +206,10 @@ fn sizes() {
 fn things_shown() {
     let agent = Agent::new("bot.example.com");
     let headers = agent.sign(&[]);
-    agent.write("jwks.json", r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"1","x":"a","y":"b"},{"kty":"EC","d":"secret"}]}"#);
+    agent.write(
+        "jwks.json",
+        r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"1","x":"a","y":"b"},{"kty":"EC","d":"secret"}]}"#,
+    );
     let value = |line: usize| headers.lines().nth(line).unwrap().split_once(": ").unwrap().1.to_owned();
     for (what, shown) in [
         ("headers.txt".to_owned(), "agent_id       bot.example.com"),
@@ -190,7 +218,10 @@ fn things_shown() {
         (value(2), "kid "),
         ("manifest.json".to_owned(), "good now"),
         ("jwks.json".to_owned(), "PRIVATE"),
-        ("eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJodHRwczovL2IuZXhhbXBsZSIsImV4cCI6MTc2OTQyODgwMH0.AAAA".to_owned(), "2026-01-26T12:00:00.000Z"),
+        (
+            "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJodHRwczovL2IuZXhhbXBsZSIsImV4cCI6MTc2OTQyODgwMH0.AAAA".to_owned(),
+            "2026-01-26T12:00:00.000Z",
+        ),
     ] {
         let text = stdout(agent.imagxp().args(["inspect", &what]));
         assert!(text.contains(shown), "{what}: {text}");
@@ -210,7 +241,12 @@ fn shells() {
 fn the_demo() {
     let text = stdout(imagxp().arg("demo"));
     for code in ["OK", "KEY_MISMATCH", "REPLAY_DETECTED", "TIMESTAMP_STALE", "RESOURCE_MISMATCH"] {
-        assert!(text.lines().any(|line| line.contains("=>") && line.contains(&format!(" {code} in ")) && line.ends_with("as it should be")), "{code}");
+        assert!(
+            text.lines().any(|line| line.contains("=>")
+                && line.contains(&format!(" {code} in "))
+                && line.ends_with("as it should be")),
+            "{code}"
+        );
     }
     assert!(text.contains("| IMAGXP DNS | Identity CONFIRMED: localhost:"), "{text}");
     assert!(text.ends_with("Every decision was right.\n"), "{text}");

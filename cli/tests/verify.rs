@@ -7,8 +7,24 @@ use predicates::prelude::*;
 use support::{Agent, PAGE, stdout};
 
 const MEMBERS: [&str; 18] = [
-    "admitted", "code", "status", "visitor_type", "agent_id", "purpose", "resource", "kid", "bound", "proof_used",
-    "public_code", "check", "found", "expected", "help", "needs", "not_checked", "now",
+    "admitted",
+    "code",
+    "status",
+    "visitor_type",
+    "agent_id",
+    "purpose",
+    "resource",
+    "kid",
+    "bound",
+    "proof_used",
+    "public_code",
+    "check",
+    "found",
+    "expected",
+    "help",
+    "needs",
+    "not_checked",
+    "now",
 ];
 
 #[test]
@@ -63,8 +79,20 @@ fn refusals_are_explained() {
     agent.write("closed.json", r#"{"allowRAG":false,"allowTraining":true}"#);
     agent.write("paid.json", r#"{"allowRAG":true,"price":0.001,"audiences":["pub.example.com"],"monetization":{"brokerUrl":"https://broker.example.com"}}"#);
     for (arguments, code, check, found, expected) in [
-        (&["--now", "2026-01-26T12:06:00Z"][..], "TIMESTAMP_STALE", "3 freshness", "6 min 0 s before now", "between 2026-01-26T12:01:00"),
-        (&["--now", "2026-01-26T11:58:00Z"], "TIMESTAMP_FUTURE", "3 freshness", "2 min 0 s after now", "and 2026-01-26T11:59:00"),
+        (
+            &["--now", "2026-01-26T12:06:00Z"][..],
+            "TIMESTAMP_STALE",
+            "3 freshness",
+            "6 min 0 s before now",
+            "between 2026-01-26T12:01:00",
+        ),
+        (
+            &["--now", "2026-01-26T11:58:00Z"],
+            "TIMESTAMP_FUTURE",
+            "3 freshness",
+            "2 min 0 s after now",
+            "and 2026-01-26T11:59:00",
+        ),
         (&["--url", "https://pub.example.com/b"], "RESOURCE_MISMATCH", "4 resource", PAGE, "https://pub.example.com/b"),
         (&["--manifest", "foreign.json"], "KEY_MISMATCH", "6 identity", "", "a key of the manifest"),
         (&["--manifest", "renamed.json"], "MANIFEST_MISMATCH", "6 identity", "other.example.com", "bot.example.com"),
@@ -106,14 +134,20 @@ fn damaged_headers_are_explained() {
         (good.replace(lines[1], &flipped), "SIGNATURE_INVALID", "key "),
         (good.replace("MFkw", "MFKw"), "KEY_FORMAT", "MFKw"),
         (payload(r#"{"v":"1.1"}"#), "FIELD_MISSING", "no ts, nonce"),
-        (payload(r#"{"v":"2","ts":"x","nonce":"n","agent_id":"a","resource":"r","purpose":"p"}"#), "VERSION_UNSUPPORTED", "2"),
+        (
+            payload(r#"{"v":"2","ts":"x","nonce":"n","agent_id":"a","resource":"r","purpose":"p"}"#),
+            "VERSION_UNSUPPORTED",
+            "2",
+        ),
         (
             payload(r#"{"v":"1.1","ts":"x","nonce":"n","agent_id":"127.0.0.1","resource":"r","purpose":"SUMMARY"}"#),
             "AGENT_ID_INVALID",
             "127.0.0.1",
         ),
         (
-            payload(r#"{"v":"1.1","ts":"x","nonce":"n","agent_id":"a.example.com","resource":"r","purpose":"\u001b[31mx"}"#),
+            payload(
+                r#"{"v":"1.1","ts":"x","nonce":"n","agent_id":"a.example.com","resource":"r","purpose":"\u001b[31mx"}"#,
+            ),
             "PURPOSE_UNKNOWN",
             "\\u{1b}[31mx",
         ),
@@ -130,7 +164,16 @@ fn the_text_of_a_refusal() {
     let agent = Agent::new("bot.example.com");
     agent.sign(&["--now", "2026-01-26T12:00:00Z"]);
     let mut verify = agent.imagxp();
-    verify.args(["verify", "headers.txt", "--manifest", "manifest.json", "--url", PAGE, "--now", "2026-01-26T12:10:00Z"]);
+    verify.args([
+        "verify",
+        "headers.txt",
+        "--manifest",
+        "manifest.json",
+        "--url",
+        PAGE,
+        "--now",
+        "2026-01-26T12:10:00Z",
+    ]);
     let text = String::from_utf8(verify.assert().code(1).get_output().stdout.clone()).unwrap();
     let golden = "\
 REFUSED TIMESTAMP_STALE (HTTP 403)

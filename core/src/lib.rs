@@ -122,7 +122,7 @@
 //!
 //! - `ec` (default): our own P-256 with prepared keys. Off: crate p256; slower, the same verdicts.
 //! - `table-g-large` (default): a static table of some 64 KB. Off: a few KB, for flash.
-//! - `float` (default): payload numbers that are not whole or have more than 15 digits. Off: such payloads are refused.
+//! - `float` (default): payload numbers that are not whole or have more than 15 digits. Off: such a payload is refused, since it has no canonical form.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

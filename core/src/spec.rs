@@ -186,6 +186,8 @@ pub mod cache {
     pub const FAILURE_MAX_S: u32 = 300;
     /// Pause between two refreshes that a foreign key or an unknown kid may cause.
     pub const REFRESH_PAUSE_S: u32 = 30;
+    /// Keys of one issuer that are prepared on sight: no set of keys takes every table.
+    pub const ISSUER_TABLES: usize = 4;
     /// How long a prepared key keeps its table without being asked for again.
     pub const TABLE_LEASE_S: u32 = 600;
     /// A JWK Set's life is its max-age clamped to this, or [`JWKS_TTL_S`].

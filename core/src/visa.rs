@@ -135,7 +135,7 @@ impl Claims<'_, '_> {
     fn check_audience(&self, policy: &Policy<'_>) -> Result<(), Error> {
         let aud = self.0.get("aud").ok_or(Error::JwtAudience)?;
         let ours = |aud: &Value<'_, '_>| {
-            let mut memory = [0; 256];
+            let mut memory = [0; spec::jwt::AUDIENCE_MAX];
             let aud = aud.as_text().and_then(|aud| copy(aud.chars(), &mut memory));
             aud.is_some_and(|aud| policy.audiences().any(|ours| same_audience(ours, aud)))
         };

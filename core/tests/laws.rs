@@ -170,7 +170,7 @@ fn strangers_never_take_a_leased_table() {
     }
     let id = hint.expect("a busy agent is worth a table");
     assert!(KeyCache::attach(&mut site.keys).unwrap().prepare(id, NOW).unwrap());
-    let table = |site: &Site| site.keys[site.keys.len() - 2 * imagxp::Shape::Kib2.words()..].to_vec();
+    let table = |site: &Site| site.keys[site.keys.len() - 8 * imagxp::Shape::Kib2.words()..].to_vec();
     let before = table(&site);
 
     // Every stranger has a name, a key and a good manifest, and there are far more of them than slots.

@@ -8,8 +8,8 @@ pub(crate) const OK: imagxp_status = 0;
 pub(crate) const NEED: imagxp_status = 1;
 pub(crate) const VERIFIED: imagxp_status = 2;
 
-/// Version of this interface.
-pub const IMAGXP_ABI_VERSION: u32 = 1;
+/// Version of this interface: what `imagxp_abi_version` says in a library of the same age.
+pub const IMAGXP_ABI: u32 = 1;
 
 /// The answer of a call.
 pub(crate) fn answer(call: impl FnOnce() -> Result<imagxp_status, Error>) -> imagxp_status {
@@ -21,11 +21,11 @@ pub(crate) fn constant(text: &'static str) -> imagxp_str {
     imagxp_str { ptr: text.as_ptr().cast(), len: text.len() }
 }
 
-/// The `IMAGXP_ABI_VERSION` of the library that was linked. It grows when functions or members are added; a program
+/// The `IMAGXP_ABI` of the library that was linked. It grows when functions or members are added; a program
 /// runs with any library whose number is at least that of its header.
 #[unsafe(no_mangle)]
 pub extern "C" fn imagxp_abi_version() -> u32 {
-    IMAGXP_ABI_VERSION
+    IMAGXP_ABI
 }
 
 /// The name of a status, as the wire and the logs show it: `TIMESTAMP_STALE`. It lives for ever; empty for an unknown number.

@@ -228,7 +228,7 @@ static void numbers(void)
     size_t needed;
     size_t names, slots;
 
-    CHECK(imagxp_abi_version() == IMAGXP_ABI_VERSION);
+    CHECK(imagxp_abi_version() == IMAGXP_ABI);
     CHECK(is_text(imagxp_status_name(IMAGXP_KEY_REVOKED), "KEY_REVOKED"));
     CHECK(imagxp_status_name(-9999).len == 0 && imagxp_status_help(-9999).len == 0);
     CHECK(imagxp_status_help(IMAGXP_NEED).len > 0);

@@ -203,10 +203,10 @@ impl Publisher {
     /// # Errors
     /// `CLOCK_UNKNOWN`
     pub async fn follow_up(&self, hints: Hints) -> Result<(), Error> {
-        if let Some(wanted) = hints.refresh {
-            if let Ok(fetched) = self.fetcher.refresh(wanted.clone()).await {
-                self.write(|keys| keys.supply(&wanted.need(), fetched.answer(), system::now()))?;
-            }
+        if let Some(wanted) = hints.refresh
+            && let Ok(fetched) = self.fetcher.refresh(wanted.clone()).await
+        {
+            self.write(|keys| keys.supply(&wanted.need(), fetched.answer(), system::now()))?;
         }
         if let Some(id) = hints.prepare {
             self.write(|keys| keys.prepare(id, system::now()).map(drop))?;

@@ -55,8 +55,11 @@ async fn redirects_are_not_followed() {
 
 #[tokio::test]
 async fn statuses() {
-    for (status, there) in [("204", true), ("304", true), ("404", true), ("410", true), ("429", false), ("500", false), ("503", false)] {
-        let (fetched, _) = World::answering(&format!("{status} X\r\ncontent-type: application/json"), b"").await.fetch().await;
+    for (status, there) in
+        [("204", true), ("304", true), ("404", true), ("410", true), ("429", false), ("500", false), ("503", false)]
+    {
+        let (fetched, _) =
+            World::answering(&format!("{status} X\r\ncontent-type: application/json"), b"").await.fetch().await;
         assert_eq!(matches!(&*fetched, Fetched::NotThere(_)), there, "{status}: {fetched:?}");
         assert_eq!(matches!(&*fetched, Fetched::Unreachable(_)), !there, "{status}: {fetched:?}");
     }
@@ -112,7 +115,8 @@ async fn broken_answers() {
 #[tokio::test]
 async fn slowness() {
     let http = |acts| Script::Http(acts);
-    let drip = [vec![Act::Say(format!("HTTP/1.1 {JSON}\r\ncontent-length: 100\r\n\r\n").into_bytes())], drops()].concat();
+    let drip =
+        [vec![Act::Say(format!("HTTP/1.1 {JSON}\r\ncontent-length: 100\r\n\r\n").into_bytes())], drops()].concat();
     for (what, script, lookup_ms, connect_ms, limit_ms) in [
         ("look-up", http(vec![]), 5_000, 0, 500),
         ("connection", http(vec![]), 0, 5_000, 500),
@@ -121,7 +125,8 @@ async fn slowness() {
         ("whole fetch", http(drip), 0, 0, 1_500),
     ] {
         let mut world = World::new(&[NAME], script).await;
-        (world.lookup_takes, world.connect_takes) = (Duration::from_millis(lookup_ms), Duration::from_millis(connect_ms));
+        (world.lookup_takes, world.connect_takes) =
+            (Duration::from_millis(lookup_ms), Duration::from_millis(connect_ms));
         let began = Instant::now();
         let (fetched, _) = world.fetch().await;
         let took = began.elapsed().as_millis();
@@ -296,7 +301,8 @@ async fn development_reaches_this_machine_only() {
         let fetched = fetcher.fetch(&need, None).await.unwrap();
         assert!(reason(&fetched).to_string().contains(expected), "{fetched:?}");
     }
-    let need = Need { kind: Kind::Manifest, url: "http://localhost:1/a", host: "localhost:1", configured: false, max_len: 9 };
+    let need =
+        Need { kind: Kind::Manifest, url: "http://localhost:1/a", host: "localhost:1", configured: false, max_len: 9 };
     fetcher.fetch(&need, None).await.unwrap();
     let reached = world.connected_to.lock().unwrap().clone();
     assert!(!reached.is_empty() && reached.iter().all(|address| address.ip().is_loopback()), "{reached:?}");

@@ -62,7 +62,11 @@ async fn serve(listener: TcpListener, answer: String, fetches: Arc<AtomicUsize>)
     }
 }
 
-async fn visit(publisher: &Publisher, lines: &[(&str, String)], target: &str) -> (&'static str, u16, Vec<String>, String) {
+async fn visit(
+    publisher: &Publisher,
+    lines: &[(&str, String)],
+    target: &str,
+) -> (&'static str, u16, Vec<String>, String) {
     let mut headers = Headers::new();
     lines.iter().for_each(|(name, value)| headers.add(name.as_bytes(), value.as_bytes()).unwrap());
     let visit = Visit { method: "GET", scheme: "http", authority: "localhost", target, vouched: 0, headers };

@@ -10,7 +10,7 @@ use http::header::LOCATION;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use imagxp::story::{Sent, Story};
-use imagxp::Claims;
+use imagxp::{Claims, Error};
 use imagxp_host::fetch::{Settings, address::Reach, target::Target};
 use imagxp_host::{publisher::lines, system};
 use tokio::io::AsyncWriteExt as _;
@@ -102,14 +102,17 @@ impl Fetch {
         let body = self.write(response).await?;
 
         let code = error_code(status, &body);
-        told.answer = Some((at, status, code.as_bytes()));
+        // A story knows admissions and the protocol's refusals; of anything else the error below tells.
+        let is_told = (200..300).contains(&status) || code.is_some();
+        let known = code.as_deref().unwrap_or_default();
+        told.answer = is_told.then_some((at, status, known.as_bytes()));
         if !self.quiet {
             lines(&Story::agent(&told)).iter().for_each(|line| print::remark(line));
         }
         match status {
             200..300 => Ok(ExitCode::SUCCESS),
             300..400 => Err(redirected(status, location.as_ref())),
-            _ => Err(Failure::failed(format!("the publisher answered {status} {code}"), advice(&code))),
+            _ => Err(refused(status, code.as_deref())),
         }
     }
 
@@ -151,25 +154,27 @@ fn head(response: &Response<Incoming>) -> String {
     head
 }
 
-/// `error` of a refusal's body.
-fn error_code(status: u16, body: &[u8]) -> String {
-    if status < 400 {
-        return String::new();
-    }
-    let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    print::shown(json["error"].as_str().unwrap_or("without an IMAGXP code"))
+/// The code in a refusal's body, if it is one of the protocol's.
+fn error_code(status: u16, body: &[u8]) -> Option<String> {
+    let json: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let code = json["error"].as_str().filter(|_| status >= 400)?;
+    known(code).map(|error| error.name().to_owned())
 }
 
-/// What the code means for the agent.
-fn advice(code: &str) -> &'static str {
-    let known = imagxp::Error::ALL.iter().find(|error| error.name() == code);
-    match known {
-        Some(imagxp::Error::IdentityUnverified) => {
+fn known(code: &str) -> Option<Error> {
+    Error::ALL.iter().copied().find(|error| error.name() == code)
+}
+
+/// What the answer means for the agent.
+fn refused(status: u16, code: Option<&str>) -> Failure {
+    let fix = match code.and_then(known) {
+        Some(Error::IdentityUnverified) => {
             "is the manifest at https://AGENT/.well-known/imagxp-agent.json, with this key? `imagxp manifest` writes it"
         }
         Some(error) => error.help(),
-        None => "the answer is above",
-    }
+        None => "its answer is above; it holds no IMAGXP code",
+    };
+    Failure::failed(format!("the publisher answered {status} {}", code.unwrap_or_default()).trim_end(), fix)
 }
 
 fn redirected(status: u16, location: Option<&http::HeaderValue>) -> Failure {
@@ -179,4 +184,3 @@ fn redirected(status: u16, location: Option<&http::HeaderValue>) -> Failure {
         "fetch that URL itself: a signature is good for one URL only",
     )
 }
-

@@ -164,7 +164,10 @@ fn object(text: &[u8], json: &Value) -> Shown {
         line("payload")?;
         return payload(text);
     }
-    if json.as_object().is_some_and(|object| object.keys().any(|name| name.to_ascii_lowercase().starts_with("x-imagxp-"))) {
+    if json
+        .as_object()
+        .is_some_and(|object| object.keys().any(|name| name.to_ascii_lowercase().starts_with("x-imagxp-")))
+    {
         return headers(&RequestFile::parse(text)?);
     }
     if json.get("agent_id").is_some() || json.get("public_key").is_some() {
@@ -204,7 +207,10 @@ fn jwk(jwk: &Value) -> Shown {
         return row("key", "PRIVATE: `d` must never be published; not shown");
     }
     let text = |name: &str| shown(jwk[name].as_str().unwrap_or("-"));
-    row("key", &format!("kid {}, {} {}, alg {}, use {}", text("kid"), text("kty"), text("crv"), text("alg"), text("use")))
+    row(
+        "key",
+        &format!("kid {}, {} {}, alg {}, use {}", text("kid"), text("kty"), text("crv"), text("alg"), text("use")),
+    )
 }
 
 fn headers(file: &RequestFile) -> Shown {

@@ -46,7 +46,8 @@ impl Keygen {
 pub(crate) fn generate() -> Result<KeyPair, Failure> {
     loop {
         let random = system::random::<32>().map(Zeroizing::new);
-        let random = random.map_err(|error| Failure::failed(format!("the system gives no random bytes: {error}"), ""))?;
+        let random =
+            random.map_err(|error| Failure::failed(format!("the system gives no random bytes: {error}"), ""))?;
         // Not below the group order: once in 2^32.
         if let Ok(key) = KeyPair::from_random(&random) {
             return Ok(key);
@@ -84,7 +85,8 @@ fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), Failure> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
     #[cfg(not(unix))]
     let _ = mode;
-    let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+    let written =
+        options.open(path).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
     written.map_err(|error| {
         let fix = "choose another prefix, or move the old file away: keys are never written over";
         Failure::usage(format!("{}: {error}", path.display()), fix)

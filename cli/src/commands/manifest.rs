@@ -84,7 +84,9 @@ impl Content {
 
 fn revoked(entry: &str) -> Result<RevokedKey<'_>, Failure> {
     let (kid, at) = entry.split_once('@').map_or((entry, None), |(kid, at)| (kid, Some(at)));
-    let wrong = |why: &str| Failure::usage(format!("--revoke {}: {why}", print::shown(entry)), "KID, or KID@2026-01-26T12:00:00Z");
+    let wrong = |why: &str| {
+        Failure::usage(format!("--revoke {}: {why}", print::shown(entry)), "KID, or KID@2026-01-26T12:00:00Z")
+    };
     if kid.len() != 43 {
         return Err(wrong("a kid is 43 characters; `imagxp inspect` shows the kid of a key"));
     }

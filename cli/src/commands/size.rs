@@ -78,12 +78,11 @@ impl Size {
         let too_many = || Failure::usage("that is more than memory can hold", "give the rate of one machine, a second");
         let slots = slots(self.rate, self.visas).ok_or_else(too_many)?;
         let replay = ReplayCache::words(slots);
-        let sizes = Sizes {
-            names: self.names,
-            issuers: self.issuers,
-            tables: self.tables,
-            shape: self.table_kib.shape(),
-        };
+        let sizes =
+            Sizes { names: self.names, issuers: self.issuers, tables: self.tables, shape: self.table_kib.shape() };
+        if self.tables > 0 && sizes.shape.words() == 0 {
+            print::remark("this build has no tables (feature `ec` is off): they are not counted");
+        }
         let keys = KeyCache::words(&sizes);
         if keys == 0 {
             return Err(too_many());

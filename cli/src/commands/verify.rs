@@ -81,7 +81,11 @@ impl Verify {
         let policy = self.policy(&mut words)?;
         let sources = self.sources()?;
         let verdict = self.judge(&file, target.as_ref(), &policy, &sources)?;
-        if self.json { print::line(&verdict.json().to_string())? } else { verdict.print()? }
+        if self.json {
+            print::line(&verdict.json().to_string())?
+        } else {
+            verdict.print()?
+        }
         Ok(if verdict.error.is_none() { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 
@@ -162,7 +166,8 @@ impl Verify {
         let given = self.policy.as_deref().map(input::read).transpose()?;
         let json = given.as_deref().unwrap_or(OPEN_POLICY);
         let text = String::from_utf8_lossy(json);
-        let says_so = serde_json::from_slice(json).ok().and_then(|json: serde_json::Value| json["development"].as_bool());
+        let says_so =
+            serde_json::from_slice(json).ok().and_then(|json: serde_json::Value| json["development"].as_bool());
         if says_so == Some(!self.dev) {
             let fix = if self.dev { "leave out --dev, or the policy's `development`" } else { "add --dev" };
             return Err(Failure::usage("the policy and the command disagree about development mode", fix));

@@ -1,4 +1,4 @@
-//! Bytes to values and back: base64, hex, JSON, JCS, DER, PEM. Knows nothing of IMAGXP.
+//! Bytes to values and back: base64, hex, JSON, JCS, DER, PEM. Knows nothing of the protocol.
 
 pub mod base64;
 pub mod decimal;

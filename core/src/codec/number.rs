@@ -2,7 +2,10 @@
 //!
 //! A whole number of at most 15 digits is its own canonical form, and that is every number that
 //! requests carry in practice. The rest goes through a double: feature `float`. Without the feature
-//! such numbers are refused, which spares a chip the code of correct decimal conversion.
+//! such a number is read, but has no canonical form, so what holds it cannot be signed or verified; that spares a chip
+//! the code of correct decimal conversion. Money and dates never need it: they are decimals.
+
+use crate::Error;
 
 /// The longest run of digits that a double holds exactly, whatever the digits.
 const EXACT_DIGITS: usize = 15;
@@ -18,7 +21,10 @@ fn is_short_integer(text: &[u8]) -> bool {
 }
 
 /// Hands the canonical form of a number to `put`.
-pub(super) fn write<E>(text: &str, put: impl FnOnce(&[u8]) -> Result<(), E>) -> Result<(), E> {
+///
+/// # Errors
+/// `JSON_NUMBER_RANGE` without feature `float`, and those of `put`.
+pub(super) fn write(text: &str, put: impl FnOnce(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
     match text {
         // RFC 8785: minus zero is zero.
         "-0" => put(b"0"),
@@ -29,11 +35,13 @@ pub(super) fn write<E>(text: &str, put: impl FnOnce(&[u8]) -> Result<(), E>) -> 
 
 #[cfg(feature = "float")]
 mod double {
+    use crate::Error;
+
     pub(super) fn is_finite(text: &[u8]) -> bool {
         parse(text).is_some_and(f64::is_finite)
     }
 
-    pub(super) fn write<E>(text: &str, put: impl FnOnce(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    pub(super) fn write(text: &str, put: impl FnOnce(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
         let value = parse(text.as_bytes()).unwrap_or_default();
         put(ryu_js::Buffer::new().format(value).as_bytes())
     }
@@ -45,11 +53,14 @@ mod double {
 
 #[cfg(not(feature = "float"))]
 mod double {
+    use crate::Error;
+
+    /// Nobody will ask for its value.
     pub(super) fn is_finite(_: &[u8]) -> bool {
-        false
+        true
     }
 
-    pub(super) fn write<E>(_: &str, put: impl FnOnce(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        put(b"0")
+    pub(super) fn write(_: &str, _: impl FnOnce(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
+        Err(Error::JsonNumberRange)
     }
 }

@@ -16,6 +16,8 @@
 // Fixed loops over fixed arrays: that no index and no sum can fail is proven by the optimiser (`make panic-free`), and
 // by the tests, which run with overflow checks.
 #![allow(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
+// What is no cast on one width of word is one on the other.
+#![allow(clippy::unnecessary_cast)]
 
 mod batch;
 mod comb;

@@ -279,7 +279,7 @@ impl<'m> KeyCache<'m> {
         let (shortest, longest) = spec::cache::JWKS_TTL_RANGE_S;
         let ttl = max_age_s.map_or(spec::cache::JWKS_TTL_S, |age| age.clamp(shortest, longest));
         let mut links = [0_u64; spec::document::JWKS_KEYS_MAX];
-        for (link, (_, key)) in links.iter_mut().zip(&set.keys) {
+        for (link, (_, key)) in links.iter_mut().zip(&set.keys).take(spec::cache::ISSUER_TABLES) {
             let table = tables::lease(self.words, &self.layout, key.point(), tables::PINNED, now_s);
             *link = table.and_then(|table| u64::try_from(table.saturating_add(1)).ok()).unwrap_or_default();
         }

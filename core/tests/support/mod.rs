@@ -11,7 +11,7 @@ pub const NOW: UnixMillis = UnixMillis::from_ms(1_769_428_800_000);
 pub const AGENT: &str = "bot.example.com";
 pub const URL: &str = "https://pub.example.com/a?b=c";
 pub const OPEN: &str = r#"{"allowTraining":true,"allowRAG":true}"#;
-pub const SIZES: Sizes = Sizes { names: 64, issuers: 2, tables: 2, shape: Shape::Kib2 };
+pub const SIZES: Sizes = Sizes { names: 64, issuers: 2, tables: 8, shape: Shape::Kib2 };
 
 pub fn key(byte: u8) -> KeyPair {
     KeyPair::from_random(&[byte; 32]).unwrap()

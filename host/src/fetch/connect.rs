@@ -48,7 +48,8 @@ impl Connector<'_> {
         addresses.iter().try_for_each(|address| reach.check(*address))?;
         let (tcp, place) = self.connect(&addresses, target.port, occupy).await?;
         let _ = tcp.set_nodelay(true);
-        let stream = if target.tls { Inner::Tls(Box::new(self.handshake(tcp, &target.host).await?)) } else { Inner::Plain(tcp) };
+        let stream =
+            if target.tls { Inner::Tls(Box::new(self.handshake(tcp, &target.host).await?)) } else { Inner::Plain(tcp) };
         Ok(Stream { stream, _place: place })
     }
 

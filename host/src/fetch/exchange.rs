@@ -120,10 +120,13 @@ mod tests {
 
     #[test]
     fn media_types() {
-        for good in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.imagxp+json", "text/x+json;a"] {
+        for good in
+            ["application/json", "Application/JSON; charset=utf-8", "application/vnd.imagxp+json", "text/x+json;a"]
+        {
             assert!(is_json(good), "{good}");
         }
-        for bad in ["", "text/html", "application/jsonp", "text/json", "+json", "application/x-json", "text/html;+json"] {
+        for bad in ["", "text/html", "application/jsonp", "text/json", "+json", "application/x-json", "text/html;+json"]
+        {
             assert!(!is_json(bad), "{bad}");
         }
     }

@@ -15,7 +15,7 @@ type Landing = watch::Receiver<Option<Arc<Fetched>>>;
 /// the news in it.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// The fetches under way, by URL.
+/// The fetches under way, by URL and whose it is.
 #[derive(Clone, Default)]
 pub(crate) struct Flights {
     flights: Arc<Mutex<HashMap<String, Landing>>>,
@@ -25,19 +25,19 @@ pub(crate) struct Flights {
 pub(crate) struct Flight(Landing);
 
 impl Flights {
-    /// Joins the flight to `url`, or begins it as a task of its own: it lands even if all who wait are gone.
-    pub(crate) fn join<F>(&self, url: &str, begin: impl FnOnce() -> Option<F>) -> Option<Flight>
+    /// Joins the flight of `key`, or begins it as a task of its own: it lands even if all who wait are gone.
+    pub(crate) fn join<F>(&self, key: &str, begin: impl FnOnce() -> Option<F>) -> Option<Flight>
     where
         F: Future<Output = Fetched> + Send + 'static,
     {
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(landing) = flights.get(url) {
+        if let Some(landing) = flights.get(key) {
             return Some(Flight(landing.clone()));
         }
         let fetch = begin()?;
         let (sender, landing) = watch::channel(None);
-        flights.insert(url.to_owned(), landing.clone());
-        let gone = Gone { flights: Arc::clone(&self.flights), url: url.to_owned() };
+        flights.insert(key.to_owned(), landing.clone());
+        let gone = Gone { flights: Arc::clone(&self.flights), key: key.to_owned() };
         tokio::spawn(async move {
             let _ = sender.send(Some(Arc::new(fetch.await)));
             sleep(LINGER).await;
@@ -57,11 +57,11 @@ impl Flight {
 /// Takes the flight off the list, even if its task panics or is killed.
 struct Gone {
     flights: Arc<Mutex<HashMap<String, Landing>>>,
-    url: String,
+    key: String,
 }
 
 impl Drop for Gone {
     fn drop(&mut self) {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.url);
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
     }
 }

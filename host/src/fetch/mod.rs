@@ -2,13 +2,13 @@
 //!
 //! A stranger chooses the host of a manifest's URL, and so chooses whom this server talks to. Hence, in this order:
 //!
-//! 1. [`budget`]: so many new names a second, in all and for one client; so many fetches at a time, in all and towards
-//!    one network; one fetch a URL, for which everybody waits who wants the same ([`flight`]).
+//! 1. `budget`: so many new names a second, in all and for one client; so many fetches at a time, in all and towards
+//!    one network; one fetch a URL, for which everybody waits who wants the same (`flight`).
 //! 2. [`target`]: https on port 443 to a public name; a configured issuer has the port of its URL; in development plain
 //!    http to this very machine.
 //! 3. [`connect`]: the name is resolved once, every address it has must be a public one, and the connection goes to the
 //!    address that was judged. TLS 1.2 or later, and the certificate must be the name's.
-//! 4. [`exchange`]: one GET. No redirects, no cookies, no proxy, no compression; status 200 and JSON; 16 KiB of headers;
+//! 4. `exchange`: one GET. No redirects, no cookies, no proxy, no compression; status 200 and JSON; 16 KiB of headers;
 //!    one byte more than the limit is read and no further. Each step has its time-out, and all have one together.
 //!
 //! hyper's client connection is used, not a client above it (reqwest, hyper-util's `Client`, ureq): none of them lets
@@ -62,7 +62,14 @@ impl Settings {
     /// The resolver's configuration or the certificates cannot be read; the text says what to do.
     pub fn system() -> std::io::Result<Self> {
         let (network, tls) = (Arc::new(network::System::new()?), trust::system()?);
-        Ok(Self { network, tls, development: false, denied: Vec::new(), allowed: Vec::new(), limits: Limits::default() })
+        Ok(Self {
+            network,
+            tls,
+            development: false,
+            denied: Vec::new(),
+            allowed: Vec::new(),
+            limits: Limits::default(),
+        })
     }
 
     /// Development on this machine alone: plain http to localhost, no DNS, no certificates.
@@ -234,7 +241,8 @@ impl Fetcher {
         wanted: Wanted,
         begin: impl FnOnce(&budget::Budget) -> Option<budget::Ticket>,
     ) -> Result<Arc<Fetched>, Pending> {
-        let key = wanted.url.clone();
+        // What an operator's URL may reach, a stranger's may not: they share no flight.
+        let key = format!("{} {}", if wanted.configured { "ours" } else { "theirs" }, wanted.url);
         let flight = self.shared.flights.join(&key, || {
             let ticket = begin(&self.shared.budget)?;
             let shared = Arc::clone(&self.shared);

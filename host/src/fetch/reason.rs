@@ -45,7 +45,9 @@ impl fmt::Display for Reason {
             Self::Http(why) => write!(f, "no HTTP answer: {why}"),
             Self::TimedOut(step, limit) => write!(f, "{step} took longer than {} ms", limit.as_millis()),
             Self::Status(status) => write!(f, "the server answered {status}, not 200"),
-            Self::Redirect(status) => write!(f, "the server redirects ({status}): serve the document at that URL itself"),
+            Self::Redirect(status) => {
+                write!(f, "the server redirects ({status}): serve the document at that URL itself")
+            }
             Self::MediaType(found) => write!(f, "the media type is {found}, not application/json"),
             Self::Encoded => f.write_str("the body is compressed, though identity was asked for"),
         }

@@ -95,8 +95,7 @@ mod tests {
     use imagxp::Kind;
 
     fn of(url: &str, configured: bool, development: bool) -> Result<Target, Reason> {
-        let wanted =
-            Wanted { kind: Kind::Manifest, url: url.into(), host: String::new(), configured, max_len: 8_192 };
+        let wanted = Wanted { kind: Kind::Manifest, url: url.into(), host: String::new(), configured, max_len: 8_192 };
         Target::of(&wanted, development)
     }
 

@@ -71,7 +71,10 @@ async fn play() -> Outcome {
             print::line(&format!("{GOOD}Every decision was right.{GOOD:#}"))?;
             Ok(ExitCode::SUCCESS)
         }
-        _ => Err(Failure::failed(format!("{wrong} decisions were wrong"), "this is a defect: please report the lines above")),
+        _ => Err(Failure::failed(
+            format!("{wrong} decisions were wrong"),
+            "this is a defect: please report the lines above",
+        )),
     }
 }
 
@@ -120,7 +123,8 @@ impl Stage {
 
         let claims = Claims { resource: &scene.signed_url, ..scene.claims };
         let answer = Some((at, status, code.as_bytes()));
-        let story = Story::agent(&Sent { claims: &claims, key: scene.key, signed: scene.signed, sent: Some(sent), answer });
+        let story =
+            Story::agent(&Sent { claims: &claims, key: scene.key, signed: scene.signed, sent: Some(sent), answer });
         let mut before = lines(&story);
         let after = before.split_off(before.len().saturating_sub(1));
         // The signatures of a copy are somebody else's.

@@ -26,7 +26,6 @@ pub(super) struct Scene<'s> {
 /// A header to send.
 pub(super) type Header = (&'static str, String);
 
-
 /// The late visit was signed this long ago; the window is five minutes.
 const LATE_MS: i64 = 10 * 60 * 1_000;
 
@@ -82,12 +81,8 @@ impl<'s> Scene<'s> {
         signed_url: String,
         at: UnixMillis,
     ) -> Result<Self, Failure> {
-        let claims = Claims {
-            agent_id: &stage.agent_id,
-            resource: "",
-            purpose: Purpose::RagRetrieval,
-            ads_displayed: false,
-        };
+        let claims =
+            Claims { agent_id: &stage.agent_id, resource: "", purpose: Purpose::RagRetrieval, ads_displayed: false };
         let headers = headers(key, &Claims { resource: &signed_url, ..claims }, at)?;
         Ok(Self {
             title: "",
