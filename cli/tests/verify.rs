@@ -241,3 +241,42 @@ fn private_addresses_are_not_asked_for_manifests() {
     assert_eq!(verdict["code"], "MANIFEST_UNAVAILABLE");
     assert_eq!(verdict["needs"][0]["url"], "http://localhost:9/.well-known/imagxp-agent.json");
 }
+
+#[test]
+fn visas() {
+    use imagxp::{KeyPair, PublishedKey, Signing, UnixMillis, broker::Visa, issue_visa, write_jwks};
+    let agent = Agent::new("bot.example.com");
+    let (key, at) = (KeyPair::from_random(&[9; 32]).unwrap(), "2026-01-26T12:00:00Z");
+    let mut out = [0; 4_096];
+    agent.write("jwks.json", write_jwks(&[PublishedKey { kid: "1", key: key.public() }], &mut out).unwrap());
+    agent.write(
+        "policy.json",
+        r#"{"allowRAG":true,"price":0.001,"audiences":["pub.example.com"],"monetization":{"brokerUrl":"https://broker.example.com"}}"#,
+    );
+    for (audience, amount, code, found) in [
+        ("pub.example.com", 1_000, "OK", None),
+        ("other.example.com", 1_000, "JWT_AUDIENCE", Some("\"other.example.com\"")),
+        ("pub.example.com", 999, "VISA_AMOUNT", Some("0.000999")),
+    ] {
+        let visa = Visa {
+            issuer: "https://broker.example.com",
+            audience,
+            amount,
+            lifetime_s: 600,
+            holder: None,
+            jti: None,
+            purpose: None,
+            currency: None,
+        };
+        let now = UnixMillis::parse(at.as_bytes()).unwrap();
+        let visa = issue_visa(&key, "1", &visa, now, Signing::default(), &mut out).unwrap();
+        agent.sign(&["--visa", visa, "--now", at]);
+        let (verdict, _) =
+            agent.verify(&["--url", PAGE, "--policy", "policy.json", "--jwks", "jwks.json", "--now", at]);
+        assert_eq!(verdict["code"], code, "{verdict}");
+        assert_eq!(verdict["found"].as_str(), found, "{verdict}");
+        let proof = if code == "OK" { serde_json::json!("VISA") } else { serde_json::Value::Null };
+        assert_eq!(verdict["proof_used"], proof, "{verdict}");
+        assert_eq!(verdict["needs"][1]["kind"], "jwks");
+    }
+}

@@ -41,6 +41,7 @@ pub type AgentKeys = heapless::Vec<AgentKey, { 1 + spec::document::MANIFEST_KEYS
 ///
 /// # Errors
 /// `MANIFEST_TOO_LARGE`, `MANIFEST_INVALID`, `MANIFEST_MISMATCH`.
+#[inline(never)] // its slots leave the stack before anything else is done
 pub fn read(body: &[u8], agent_id: &str) -> Result<AgentKeys, Error> {
     if body.len() > spec::document::MANIFEST_MAX {
         return Err(Error::ManifestTooLarge);

@@ -58,16 +58,18 @@ pub(super) fn key_words(slot: &[u64], index: usize) -> Option<&[u64; KEY_WORDS]>
 }
 
 /// The usable keys of a set, with the tags of their kids, and whether a private key was among them.
+#[derive(Default)]
 pub(super) struct KeySet {
     pub(super) keys: heapless::Vec<(Tag, PublicKey), { spec::document::JWKS_KEYS_MAX }>,
     pub(super) private_exposed: bool,
 }
 
-/// Reads a JWK Set.
+/// Reads a JWK Set into an empty `set`.
 ///
 /// # Errors
 /// `JWKS_TOO_LARGE`, `JWKS_INVALID`, `JWKS_DUPLICATE_KID`
-pub(super) fn read(body: &[u8], tag: impl Fn(&str) -> Tag) -> Result<KeySet, Error> {
+#[inline(never)] // its slots leave the stack before tables are made
+pub(super) fn read(body: &[u8], tag: impl Fn(&str) -> Tag, set: &mut KeySet) -> Result<(), Error> {
     if body.len() > spec::document::JWKS_MAX {
         return Err(Error::JwksTooLarge);
     }
@@ -78,9 +80,7 @@ pub(super) fn read(body: &[u8], tag: impl Fn(&str) -> Tag) -> Result<KeySet, Err
     for member in root.children().filter(|member| member.kind() == Kind::Opaque) {
         check(member.raw().as_bytes())?;
     }
-    let mut set = KeySet { keys: heapless::Vec::new(), private_exposed: false };
-    keys.children().try_for_each(|entry| add(&mut set, &entry, &tag))?;
-    Ok(set)
+    keys.children().try_for_each(|entry| add(set, &entry, &tag))
 }
 
 /// A member that is not ours still follows the rules of JSON.
@@ -89,6 +89,7 @@ fn check(value: &[u8]) -> Result<(), Error> {
     Document::parse(value, &Limits::JWK, &mut nodes).map(|_| ()).map_err(|_| Error::JwksInvalid)
 }
 
+#[inline(never)]
 fn add(set: &mut KeySet, entry: &Value<'_, '_>, tag: &impl Fn(&str) -> Tag) -> Result<(), Error> {
     let entry = entry.raw().as_bytes();
     if entry.len() > spec::document::JWKS_ENTRY_MAX {

@@ -251,14 +251,15 @@ impl<'m> KeyCache<'m> {
         let keys = self.read();
         let tag = keys.tag(Domain::Issuer, url);
         let slot = self.issuer_slot(tag);
+        let mut set = issuers::KeySet::default();
         let read = match answer {
             Answer::Found { body, max_age_s } => {
-                issuers::read(body, |kid| keys.tag(Domain::Kid, kid)).map(|set| (set, max_age_s))
+                issuers::read(body, |kid| keys.tag(Domain::Kid, kid), &mut set).map(|()| max_age_s)
             }
             Answer::NotThere | Answer::Unreachable => Err(Error::JwksUnavailable),
         };
         match read {
-            Ok((set, max_age_s)) => self.write_issuer(slot, tag, &set, max_age_s, now_s),
+            Ok(max_age_s) => self.write_issuer(slot, tag, &set, max_age_s, now_s),
             Err(error) => self.keep_issuer(slot, tag, error, now_s),
         }
     }
