@@ -57,7 +57,7 @@ fn sign_all(with_visa: bool) -> Vec<Sent> {
             let resource = format!("https://pub.example.com{target}");
             let claims = Claims { agent_id, resource: &resource, purpose: Purpose::RagRetrieval, ads_displayed: false };
             let mut nonce = [0; 16];
-            nonce[..8].copy_from_slice(&(number as u64).to_be_bytes());
+            nonce[..4].copy_from_slice(&(number as u32).to_be_bytes());
             let mut out = [0; SignedHeaders::BYTES_MAX];
             let headers = sign_request(pair, &claims, &nonce, NOW, Signing::default(), &mut out).unwrap();
             let mut lines: Vec<(String, String)> = headers.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
@@ -91,7 +91,7 @@ impl Site {
         Policy::parse(policy.as_bytes(), &mut words).unwrap();
         let mut keys = vec![0; KeyCache::words(&SIZES)];
         KeyCache::new(&mut keys, &SIZES, &[1; 32]).unwrap();
-        let mut site = Self { policy: words, keys, replay: vec![0; ReplayCache::words(REQUESTS * 2)] };
+        let mut site = Self { policy: words, keys, replay: vec![0; ReplayCache::words(REQUESTS * 4)] };
         site.forget_nonces();
         site
     }

@@ -1,0 +1,194 @@
+"""The shared cases (vectors/README.md) through the C ABI: the same codes as in Rust."""
+
+import base64
+import datetime
+import ipaddress
+import json
+import os
+import sys
+
+from clib import OK, Agent, Manifest, Refused, Site, buf, byref, c_size_t, lib, make, manifest_url, name, text
+
+ROOT = os.environ.get("IMAGXP_VECTORS") or os.path.join(os.path.dirname(__file__), "../../vectors")
+AGENT, KEY = "bot.example.com", "a29bb6c68b3d4a7ef62986aa446057ffe4e5f2e9b614b6bcfd251cf612460f81"
+NONCE = bytes(range(15, -1, -1))
+VISITORS = {"VERIFIED_AGENT": 1, "LIKELY_HUMAN": 2, "UNIDENTIFIED_BOT": 3}
+agent = Agent(AGENT, KEY)
+passed = failed = 0
+
+
+def load(file):
+    path = os.path.join(ROOT, file)
+    if not os.path.exists(path):
+        print(f"{file}: not there, skipped")
+        return {}
+    with open(path, encoding="utf-8") as stream:
+        return json.load(stream)
+
+
+CODES = load("interop_codes.json")
+
+
+def check(file, row_id, got, wanted):
+    global passed, failed
+    if got == wanted:
+        passed += 1
+    else:
+        failed += 1
+        print(f"{file} {row_id}: got {got}, wanted {wanted}", file=sys.stderr)
+
+
+# ---- requests that the reference sent ----
+
+def policy_of(row):
+    policy = dict(row["policy"]) if isinstance(row.get("policy"), dict) else {}
+    policy.update(strategy=row.get("strategy"), resource_binding="off", window=300000, skew=300000,
+                  audiences=[row.get("expected_audience") or "nytimes.com"])
+    return json.dumps(policy, ensure_ascii=False)
+
+
+def document(answer, any_type=False):
+    """None: not reached. False: not there."""
+    media = (answer.get("headers") or {}).get("content-type")
+    essence = (media or "application/json").split(";")[0].strip().lower()
+    good = any_type or essence == "application/json" or essence.endswith("+json")
+    status = answer.get("status")
+    if status == 200 and good:
+        return (answer.get("body") or "").encode("utf-8", "surrogatepass")
+    return None if status is None or status == 429 or status >= 500 else False
+
+
+def manifest_of(agent_id, spki):
+    return json.dumps({"agent_id": agent_id, "public_key": spki}).encode()
+
+
+def site_of(row, now_ms):
+    site = Site(policy_of(row))
+    for agent_id, spki in (row.get("identity_cache") or {}).items():
+        site.learn(agent_id, manifest_of(agent_id, spki), now_ms - 60000)
+    for url, answer in (row.get("fetch_table") or {}).items():
+        if isinstance(answer, dict):
+            site.documents[url] = document(answer)
+    return site
+
+
+def headers_of(row):
+    def raw(value):
+        try:
+            return value.encode("latin-1")
+        except UnicodeEncodeError:
+            return value.encode("utf-8", "surrogatepass")
+    return [(key, raw(value)) for key, value in row["headers"].items()]
+
+
+def judge(row):
+    now_ms = row.get("now_ms") or 1
+    try:
+        site = site_of(row, now_ms)
+    except Refused as refused:
+        return str(refused), None
+    vouched = 256 if row.get("check_payment_returns") == "true" else 0
+    return site.judge(headers_of(row), now_ms, vouched), site
+
+
+def requests(file):
+    for row in load(file).get("vectors", []):
+        got, site = judge(row)
+        check(file, row["id"], got, CODES[file][row["id"]])
+        if got == "OK" and row.get("visitor_type"):
+            check(file, row["id"], site.verified.visitor, VISITORS[row["visitor_type"]])
+
+
+def sequences(file):
+    for row in load(file).get("vectors", []):
+        site = site_of(row, row["steps"][0]["now_ms"])
+        for place, step in enumerate(row["steps"]):
+            row_id = f"{row['id']}#{place}"
+            check(file, row_id, site.judge(headers_of(step), step["now_ms"]), CODES[file][row_id])
+
+
+def visas(file):
+    for row in load(file).get("vectors", []):
+        policy = {"allowTraining": True, "allowRAG": True, "requiresPayment": True, "resource_binding": "off",
+                  "audiences": [row.get("expected_audience") or "nytimes.com"],
+                  "monetization": {"brokerUrl": row["broker_url"]}}
+        try:
+            site = Site(json.dumps(policy))
+        except Refused as refused:
+            check(file, row["id"], str(refused), CODES[file][row["id"]])
+            continue
+        site.documents[manifest_url(AGENT)] = manifest_of(AGENT, agent.spki)
+        jwks, answer = row.get("jwks"), row.get("jwks_http")
+        if not isinstance(answer, dict) and jwks is not None:
+            answer = {"status": 200, "body": jwks if isinstance(jwks, str) else json.dumps(jwks)}
+        if isinstance(answer, dict):
+            site.documents[row["jwks_url"]] = document(answer, any_type=True)
+        headers = agent.sign("https://pub.example.com/posts/a", NONCE, row["now_ms"])
+        headers.append(("x-imagxp-credential", row["token"]))
+        check(file, row["id"], site.judge(headers, row["now_ms"]), CODES[file][row["id"]])
+
+
+# ---- the strict profile ----
+
+def spoilt(now_ms, window=300000, skew=60000, **members):
+    """A request whose signature is somebody else's: whatever is judged before the signature is told, and the rest is
+    SIGNATURE_INVALID."""
+    payload = {"v": "1.1", "ts": "2026-01-26T12:00:00.000Z", "nonce": "0f0e0d0c-0b0a-4908-8706-050403020100",
+               "agent_id": AGENT, "resource": "https://pub.example.com/posts/a", "purpose": "RAG_RETRIEVAL"}
+    payload.update(members)
+    headers = agent.sign("https://pub.example.com/posts/a", NONCE, 1769428800000)
+    encoded = base64.b64encode(json.dumps(payload, ensure_ascii=True).encode())
+    headers[0] = ("x-imagxp-payload", encoded)
+    site = Site(json.dumps({"allowRAG": True, "window": window, "skew": skew}))
+    return site.judge(headers, now_ms)
+
+
+def told(code):
+    return "SIGNATURE_INVALID" if code == "OK" else code
+
+
+def profile():
+    for row in load("profile/ssrf_address.json").get("tests", []):
+        address = ipaddress.ip_address(row["in"]).packed
+        check("ssrf_address", row["id"], name(lib.imagxp_host_may_connect(address, len(address))), row["expect"])
+    for row in load("profile/agent_id.json").get("tests", []):
+        check("agent_id", row["id"], name(lib.imagxp_host_check_agent_id(text(row["in"]), 0)), row["expect"])
+    for row in load("profile/json_strict.json").get("tests", []):
+        out, needed = buf(1 << 16), c_size_t()
+        got = name(lib.imagxp_jcs(text(bytes.fromhex(row["in_hex"])), out, byref(needed)))
+        check("json_strict", row["id"], got, row["expect"])
+        if got == "OK":
+            check("json_strict", row["id"], bytes(out.ptr[:needed.value]).hex(), row["out_hex"])
+    for row in load("profile/spki.json").get("tests", []):
+        encoded = base64.b64encode(bytes.fromhex(row["spki"]))
+        manifest = make(Manifest, agent_id=text(AGENT), public_key=text(encoded))
+        got = name(lib.imagxp_manifest_write(byref(manifest), buf(1024), None))
+        # In a text, what is not the one form is told before what is not on the curve.
+        check("spki", row["id"], "KEY_INVALID" if got == "KEY_FORMAT" else got, row["expect"])
+    now_ms = 1769428800000
+    for field in ("nonce", "timestamp"):
+        member = "ts" if field == "timestamp" else field
+        for row in load(f"profile/{field}.json").get("tests", []):
+            # By the clock of the row: what is a time is fresh.
+            got = spoilt(max(row.get("ms", now_ms), 1), **{member: row["in"]})
+            check(field, row["id"], got, told(row["expect"]))
+    epoch = datetime.datetime(1970, 1, 1)
+    for row in load("profile/time_window.json").get("tests", []):
+        now, ts, window, skew = row["in"]
+        moment = epoch + datetime.timedelta(milliseconds=ts)
+        ts_text = moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
+        if now > 0 and moment.year >= 1970:
+            check("time_window", row["id"], spoilt(now, window, skew, ts=ts_text.zfill(24)), told(row["expect"]))
+
+
+if __name__ == "__main__":
+    for area in ("requests_accepted", "requests_rejected", "requests_encoding_quirks", "manifests", "policy",
+                 "heuristics"):
+        requests(f"interop/{area}.json")
+    for area in ("replay", "replay_profile"):
+        sequences(f"interop/{area}.json")
+    for area in ("visas_accepted", "visas_rejected"):
+        visas(f"interop/{area}.json")
+    profile()
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(failed > 0 or passed == 0)
