@@ -317,7 +317,7 @@ fn read_claims<'m>(
 /// `nytimes.com` and `https://nytimes.com` are the same audience, as in visas.
 fn is_for(aud: &Text<'_>, signer: &Signer<'_>) -> bool {
     let mut memory = [0; spec::jwt::AUDIENCE_MAX];
-    let Some(aud) = jws::copy(aud.chars(), &mut memory) else { return false };
+    let Some(aud) = jws::copy(*aud, &mut memory) else { return false };
     signer.audiences.is_empty() || signer.audiences.iter().any(|ours| crate::visa::same_audience(ours, aud))
 }
 
@@ -427,6 +427,6 @@ impl<'m> Texts<'m> {
         let (place, rest) =
             core::mem::take(&mut self.memory).split_at_mut_checked(need).filter(|_| len.contains(&need))?;
         self.memory = rest;
-        jws::copy(text.chars(), place)
+        jws::copy(*text, place)
     }
 }

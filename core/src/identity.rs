@@ -2,7 +2,7 @@
 
 use crate::canonical;
 use crate::claims::Payload;
-use crate::key::PublicKey;
+use crate::key::{Kid, PublicKey};
 use crate::key_cache::{Agent, KeyId, Keys, Known};
 use crate::need::Need;
 use crate::policy::Policy;
@@ -16,6 +16,8 @@ use crate::Error;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Identity<'r> {
     pub(crate) visitor: Visitor,
+    /// The key's name.
+    pub(crate) kid: Kid,
     /// The manifest is due to be fetched anew, behind the visitor's back.
     pub(crate) refresh: Option<Need<'r>>,
     /// The key to prepare if the agent turns out to be busy.
@@ -31,7 +33,7 @@ pub(crate) enum Step<'r> {
 /// What the cache says about agent and key, before any arithmetic.
 enum Standing<'m> {
     /// The manifest publishes the key.
-    Bound { agent: Agent<'m>, id: KeyId },
+    Bound { agent: Agent<'m>, id: KeyId, kid: Kid },
     /// Only the manifest can tell, and it may be fetched: but not before the signature is known to be good.
     Ask,
     /// It is not, or was a moment ago not, the agent's key.
@@ -56,7 +58,7 @@ pub(crate) fn check<'r>(
         }
     }
     let table = match &standing {
-        Standing::Bound { agent, id } => agent.table(*id),
+        Standing::Bound { agent, id, .. } => agent.table(*id),
         _ => None,
     };
     keys.verify(key, table, &canonical::digest(&signed.document())?, signed.signature())?;
@@ -65,12 +67,13 @@ pub(crate) fn check<'r>(
     match standing {
         Standing::Ask => need().map(Step::Need),
         Standing::Unbound(_) => {
-            Ok(Step::Known(Identity { visitor: Visitor::UnidentifiedBot, refresh: None, prepare: None }))
+            let visitor = Visitor::UnidentifiedBot;
+            Ok(Step::Known(Identity { visitor, kid: key.kid(), refresh: None, prepare: None }))
         }
-        Standing::Bound { agent, id } => {
+        Standing::Bound { agent, id, kid } => {
             let refresh = if agent.lives().wants_refresh(now_s) { Some(need()?) } else { None };
             let prepare = keys.wants_table(table, now_s).then_some(id);
-            Ok(Step::Known(Identity { visitor: Visitor::VerifiedAgent, refresh, prepare }))
+            Ok(Step::Known(Identity { visitor: Visitor::VerifiedAgent, kid, refresh, prepare }))
         }
     }
 }
@@ -83,7 +86,7 @@ fn standing<'m>(keys: &Keys<'m>, agent_id: &str, key: &PublicKey, now_s: u64) ->
     };
     let error = match agent.find(key) {
         Some(found) => match found.key.check(now_s) {
-            Ok(()) => return Standing::Bound { agent, id: found.id },
+            Ok(()) => return Standing::Bound { agent, id: found.id, kid: found.kid },
             Err(Error::KeyRevoked) => return Standing::Unbound(Error::KeyRevoked),
             Err(error) => error,
         },

@@ -116,9 +116,7 @@ impl PublicKey {
     /// The `kid`: the thumbprint in base64url, 43 characters.
     #[must_use]
     pub fn kid(&self) -> Kid {
-        let mut kid = Kid([b'A'; Kid::LEN]);
-        let _ = base64::url_encode(&self.thumbprint(), &mut kid.0);
-        kid
+        Kid::from_thumbprint(&self.thumbprint())
     }
 
     /// Whether `signature` (`r || s`) is this key's over `digest`. High `s` is accepted (protocol.md section 1).
@@ -178,6 +176,33 @@ pub struct Kid([u8; Kid::LEN]);
 impl Kid {
     /// Characters of a thumbprint.
     pub const LEN: usize = 43;
+
+    fn from_thumbprint(thumbprint: &Digest) -> Self {
+        let mut kid = Self([b'A'; Self::LEN]);
+        // The length is a constant of the format: it always fits.
+        let _ = base64::url_encode(thumbprint, &mut kid.0);
+        kid
+    }
+
+    /// The thumbprint as words, for caller memory.
+    pub(crate) fn to_words(self) -> [u64; 4] {
+        let mut thumbprint = [0; 32];
+        // The text was made from 32 bytes.
+        let _ = base64::url_decode(&self.0, &mut thumbprint);
+        let mut words = [0; 4];
+        for (word, chunk) in words.iter_mut().zip(thumbprint.as_chunks::<8>().0) {
+            *word = u64::from_le_bytes(*chunk);
+        }
+        words
+    }
+
+    pub(crate) fn from_words(words: [u64; 4]) -> Self {
+        let mut thumbprint = [0; 32];
+        for (chunk, word) in thumbprint.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *chunk = word.to_le_bytes();
+        }
+        Self::from_thumbprint(&thumbprint)
+    }
 
     /// The text.
     #[must_use]

@@ -4,7 +4,7 @@
 use crate::Error;
 use crate::claims::Payload;
 use crate::headers::Headers;
-use crate::key::PublicKey;
+use crate::identity::Identity;
 use crate::key_cache::Keys;
 use crate::need::Need;
 use crate::policy::{Policy, Role};
@@ -57,8 +57,7 @@ pub(crate) fn check<'r>(
     headers: &Headers<'_>,
     vouched: u32,
     payload: &Payload<'_>,
-    key: &PublicKey,
-    visitor: Visitor,
+    identity: &Identity<'_>,
     policy: &Policy<'r>,
     keys: &Keys<'_>,
     now: UnixMillis,
@@ -67,8 +66,8 @@ pub(crate) fn check<'r>(
         return Ok(Step::Paid(Paid { proof: Proof::None, token: None }));
     }
     // An agent that is not verified holds no name: a visa bound to one is not its own.
-    let agent_id = if visitor == Visitor::VerifiedAgent { payload.claims.agent_id } else { "" };
-    let holder = Holder { agent_id, key: key.kid() };
+    let agent_id = if identity.visitor == Visitor::VerifiedAgent { payload.claims.agent_id } else { "" };
+    let holder = Holder { agent_id, key: identity.kid };
     let token = |text, role| visa::verify(text, role, Some(holder), policy, keys, now);
 
     let credential = headers.credential();

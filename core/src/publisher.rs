@@ -115,7 +115,7 @@ impl<'a> Request<'a> {
         if !policy.admits(payload.claims.purpose) {
             return Err(Error::PurposeRefused);
         }
-        let paid = match payment::check(&self.visit.headers, self.visit.vouched, payload, &key, identity.visitor, policy, keys, now)? {
+        let paid = match payment::check(&self.visit.headers, self.visit.vouched, payload, &identity, policy, keys, now)? {
             payment::Step::Need(need) => return Ok(Step::Need(need)),
             payment::Step::Paid(paid) => paid,
         };

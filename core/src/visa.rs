@@ -136,7 +136,7 @@ impl Claims<'_, '_> {
         let aud = self.0.get("aud").ok_or(Error::JwtAudience)?;
         let ours = |aud: &Value<'_, '_>| {
             let mut memory = [0; spec::jwt::AUDIENCE_MAX];
-            let aud = aud.as_text().and_then(|aud| copy(aud.chars(), &mut memory));
+            let aud = aud.as_text().and_then(|aud| copy(aud, &mut memory));
             aud.is_some_and(|aud| policy.audiences().any(|ours| same_audience(ours, aud)))
         };
         let named = match aud.kind() {
@@ -197,7 +197,7 @@ impl Claims<'_, '_> {
         let Some(jti) = self.0.get("jti") else { return Ok(None) };
         let jti = jti.as_text().ok_or(Error::JwtClaims)?;
         let mut bytes = [0; spec::jwt::JTI_MAX];
-        let len = copy(jti.chars(), &mut bytes).filter(|jti| !jti.is_empty()).ok_or(Error::JwtClaims)?.len();
+        let len = copy(jti, &mut bytes).filter(|jti| !jti.is_empty()).ok_or(Error::JwtClaims)?.len();
         Ok(Some(Jti { bytes, len }))
     }
 

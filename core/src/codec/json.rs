@@ -7,7 +7,7 @@
 
 use core::cmp::Ordering;
 
-use super::json_text::{Text, compare_utf16};
+use super::json_text::{self, Text, compare_plain, compare_utf16};
 use crate::Error;
 
 /// Bounds of a document. Lengths are bytes; those of names and strings count after unescaping.
@@ -441,11 +441,20 @@ impl<'t> Reader<'t, '_, '_> {
     }
 
     fn compare(&self, a: Link, b: Link) -> Ordering {
+        if let (Some(a), Some(b)) = (self.plain_name(a), self.plain_name(b)) {
+            return compare_plain(a, b);
+        }
         let document = Document { text: self.text, nodes: self.nodes };
         match (document.value(a), document.value(b)) {
             (Some(a), Some(b)) => compare_utf16(a.name(), b.name()),
             _ => Ordering::Equal,
         }
+    }
+
+    /// The bytes of a name that holds no escapes.
+    fn plain_name(&self, link: Link) -> Option<&'t [u8]> {
+        let node = self.node(link).filter(|node| !node.name_escaped)?;
+        self.text.as_bytes().get(usize::try_from(node.name.start).ok()?..usize::try_from(node.name.end).ok()?)
     }
 
     fn open(&mut self, link: Link, kind: Kind) -> Result<(), Error> {
@@ -504,7 +513,7 @@ impl<'t> Reader<'t, '_, '_> {
         let start = self.position()?;
         let (mut len, mut escaped) = (0_usize, false);
         loop {
-            let run = self.rest.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20).ok_or(Error::JsonSyntax)?;
+            let run = json_text::plain_run(self.rest).ok_or(Error::JsonSyntax)?;
             self.skip(run);
             len = len.saturating_add(run);
             if self.rest.first() == Some(&b'\\') {

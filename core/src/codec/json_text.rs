@@ -111,6 +111,28 @@ impl Chars<'_> {
     }
 }
 
+/// How many bytes come before the first quote, backslash or control byte; none if there is none of them.
+///
+/// Eight bytes at a time: a byte that is zero, or below 32, borrows from its highest bit (Bit Twiddling Hacks,
+/// "Determine if a word has a byte less than n"). The lowest byte that shows is exact, and no other is looked at.
+pub(super) fn plain_run(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xFF;
+    let (words, rest) = text.as_chunks::<8>();
+    let below = |word: u64, least: u8| word.wrapping_sub(ONES.wrapping_mul(least.into())) & !word;
+    let is = |word: u64, byte: u8| below(word ^ ONES.wrapping_mul(byte.into()), 1);
+    let mut len = 0_usize;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        let found = (below(word, 0x20) | is(word, b'"') | is(word, b'\\')) & ONES.wrapping_mul(0x80);
+        if found != 0 {
+            return usize::try_from(found.trailing_zeros() / 8).ok().map(|at| len.saturating_add(at));
+        }
+        len = len.saturating_add(8);
+    }
+    let at = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20)?;
+    Some(len.saturating_add(at))
+}
+
 /// The order of RFC 8785 section 3.2.3: by UTF-16 code units.
 pub(super) fn compare_utf16(a: Text<'_>, b: Text<'_>) -> Ordering {
     match (a.plain(), b.plain()) {
@@ -121,7 +143,7 @@ pub(super) fn compare_utf16(a: Text<'_>, b: Text<'_>) -> Ordering {
 
 /// UTF-8 sorts as UTF-16 does but for one thing: U+E000..U+FFFF (lead bytes EE, EF) come after the
 /// surrogate pairs of UTF-16 (lead bytes F0 and up).
-fn compare_plain(a: &[u8], b: &[u8]) -> Ordering {
+pub(super) fn compare_plain(a: &[u8], b: &[u8]) -> Ordering {
     match a.iter().zip(b).find(|(a, b)| a != b) {
         None => a.len().cmp(&b.len()),
         Some((0xEE | 0xEF, 0xF0..)) => Ordering::Greater,

@@ -6,7 +6,7 @@
 //! their next term at the same time.
 
 use super::comb::Comb;
-use super::field::Fe;
+use super::field::{Fe, Products};
 use super::generator;
 use super::point::{Affine, Xyzz};
 use super::scalar::{Scalar, SignedBits, signed_bits_of_u1_u2};
@@ -50,9 +50,8 @@ pub fn verify_batch(items: &[BatchItem<'_>], valid: &mut [bool]) -> bool {
 fn verify_group(items: &[BatchItem<'_>], valid: &mut [bool]) {
     let mut sums = [Sum::default(); GROUP];
     start(items, &mut sums);
-    let passes = sums.iter().map(|sum| sum.comb.passes).max().unwrap_or(0);
     let at_once = LANES / items.len().clamp(1, GROUP);
-    let mut end = passes;
+    let mut end = sums.iter().map(|sum| sum.comb.passes).fold(generator::COMB.passes, usize::max);
     while end > 0 {
         let first = end.saturating_sub(at_once);
         add_passes(items, &mut sums, first, end);
@@ -179,33 +178,31 @@ impl Lane {
 
 /// Every lane adds its next term, all with one inversion.
 ///
-/// Equal and opposite points have no place in the formula: their difference of x is zero. The item is marked, and one
-/// stands in for the zero. A hostile signer can bring that about, and gains one verification for one signature.
+/// Equal and opposite points have no place in the formula: their difference of x is zero. The item is marked, and the
+/// lane left out. A hostile signer can bring that about, and gains one verification for one signature.
 fn add_round(items: &[BatchItem<'_>], sums: &mut [Sum; GROUP], lanes: &mut [Lane; LANES], per_item: usize, round: usize) {
     let mut before = [Fe::ONE; LANES];
-    let mut product = Fe::ONE;
+    let mut product = Products::new();
     let groups = lanes.chunks(per_item).zip(before.chunks_mut(per_item));
     for ((lanes, before), (item, sum)) in groups.zip(items.iter().zip(sums.iter_mut())) {
         for (lane, before) in lanes.iter().zip(before).filter(|(lane, _)| round < lane.terms()) {
-            *before = product;
             let difference = lane.sum.x.sub(&lane.term(item, sum, round).x);
             if difference.is_zero() {
                 sum.exceptional = true;
             } else {
-                product = product.mul(&difference);
+                *before = product.append(&difference);
             }
         }
     }
-    let mut inverse = product.invert_vartime();
+    let mut inverses = product.invert();
     let groups = lanes.chunks_mut(per_item).zip(before.chunks(per_item));
     for ((lanes, before), (item, sum)) in groups.zip(items.iter().zip(sums.iter())).rev() {
         for (lane, before) in lanes.iter_mut().zip(before).filter(|(lane, _)| round < lane.terms()).rev() {
             let term = lane.term(item, sum, round);
             let difference = lane.sum.x.sub(&term.x);
             if !difference.is_zero() {
-                let this = inverse.mul(before);
-                inverse = inverse.mul(&difference);
-                lane.sum = add_with(&lane.sum, &term.x, &term.y, &this);
+                let inverse = inverses.take(before, &difference);
+                lane.sum = add_with(&lane.sum, &term.x, &term.y, &inverse);
             }
         }
     }

@@ -94,6 +94,12 @@ impl Fe {
         Self::select(mask, &self.negate(), self)
     }
 
+    /// -a if `condition`, else a, in variable time. For coordinates y, which are never zero: no point has order 2.
+    #[inline(always)]
+    pub(super) fn negate_if(&self, condition: bool) -> Self {
+        Self(limbs::negate_if(&self.0, condition))
+    }
+
     /// 1/a, and 0 for 0. The time depends on a.
     pub(super) fn invert_vartime(&self) -> Self {
         // What is inverted is a·R: its inverse is short of R^2.
@@ -173,18 +179,61 @@ impl Default for Fe {
 
 impl DefaultIsZeroes for Fe {}
 
-/// Inverts every element of `elements` with one inversion (Montgomery's trick): 3 multiplications each.
-/// `scratch` is at least as long. Nothing may be zero, or everything becomes zero.
-pub(super) fn invert_all_vartime(elements: &mut [Fe], scratch: &mut [Fe]) {
-    let mut product = Fe::ONE;
-    for (element, before) in elements.iter().zip(scratch.iter_mut()) {
-        *before = product;
-        product = product.mul(element);
+/// Many inversions for one (Montgomery's trick): 3 multiplications an element. None may be zero.
+///
+/// [`Products::append`] every element; it gives what [`Inverses::take`] needs, which takes them in reverse order. The
+/// elements go to two chains in turn, as each multiplication of a chain has to wait for the one before.
+pub(super) struct Products {
+    /// The chain of the next element first.
+    chains: [Fe; 2],
+}
+
+/// What is left of [`Products`] after the inversion.
+pub(super) struct Inverses {
+    /// 1/product of each chain, that of the last element second.
+    chains: [Fe; 2],
+}
+
+impl Products {
+    pub(super) const fn new() -> Self {
+        Self { chains: [Fe::ONE; 2] }
     }
-    let mut inverse = product.invert_vartime();
-    for (element, before) in elements.iter_mut().zip(scratch.iter()).rev() {
-        let this = inverse.mul(before);
-        inverse = inverse.mul(element);
-        *element = this;
+
+    /// Takes in an element; gives the product of those before it in its chain.
+    #[inline(always)]
+    pub(super) fn append(&mut self, element: &Fe) -> Fe {
+        let [before, other] = self.chains;
+        self.chains = [other, before.mul(element)];
+        before
+    }
+
+    /// In variable time.
+    pub(super) fn invert(&self) -> Inverses {
+        let [a, b] = &self.chains;
+        let inverse = a.mul(b).invert_vartime();
+        Inverses { chains: [inverse.mul(b), inverse.mul(a)] }
+    }
+}
+
+impl Inverses {
+    /// The inverse of the last element that is left. `before` is what [`Products::append`] gave for it.
+    #[inline(always)]
+    pub(super) fn take(&mut self, before: &Fe, element: &Fe) -> Fe {
+        let [other, last] = self.chains;
+        self.chains = [last.mul(element), other];
+        last.mul(before)
+    }
+}
+
+/// Inverts all elements in variable time. None may be zero.
+pub(super) fn invert_all_vartime<const N: usize>(elements: &mut [Fe; N]) {
+    let mut product = Products::new();
+    let mut before = [Fe::ZERO; N];
+    for (before, element) in before.iter_mut().zip(elements.iter()) {
+        *before = product.append(element);
+    }
+    let mut inverses = product.invert();
+    for (element, before) in elements.iter_mut().zip(&before).rev() {
+        *element = inverses.take(before, element);
     }
 }

@@ -37,6 +37,12 @@ impl Affine {
         Self { x: self.x, y: self.y.negate_masked(mask) }
     }
 
+    /// -P if `condition`, else P, in variable time.
+    #[inline(always)]
+    pub(super) fn negate_if(&self, condition: bool) -> Self {
+        Self { x: self.x, y: self.y.negate_if(condition) }
+    }
+
     /// What tables hold: x and y in Montgomery form, 64 bytes.
     #[inline(always)]
     pub(super) fn to_entry(self) -> Entry {

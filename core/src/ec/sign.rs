@@ -32,13 +32,18 @@ impl SecretScalar {
     /// The public key, d·G.
     #[must_use]
     pub fn public(&self) -> Point {
+        let public = self.public_leaving_traces();
+        wipe_stack();
+        public
+    }
+
+    #[inline(never)]
+    fn public_leaving_traces(&self) -> Point {
         let point = Zeroizing::new(multiply_generator(&self.0));
         let inverse = Zeroizing::new(point.zzz.invert());
         // 1/Z = ZZ/ZZZ, and its square is 1/ZZ.
         let z_inverse = Zeroizing::new(point.zz.mul(&inverse));
-        let public = Point(Affine { x: point.x.mul(&z_inverse.square()), y: point.y.mul(&inverse) });
-        wipe_stack();
-        public
+        Point(Affine { x: point.x.mul(&z_inverse.square()), y: point.y.mul(&inverse) })
     }
 
     /// The signature of a SHA-256 digest.
@@ -128,11 +133,9 @@ fn look_up(comb: Comb, teeth: u64, block: usize) -> Affine {
     // conditional moves.
     let mut masks: [u64; LARGEST_BLOCK] = core::array::from_fn(|i| equal_mask(i as u64, wanted));
     let masks = black_box(&mut masks);
-    let mut found = [0; 8];
+    let mut found: Entry = [0; 8];
     for (entry, mask) in entries.iter().zip(masks) {
-        for (found, word) in found.iter_mut().zip(entry) {
-            *found |= word & *mask;
-        }
+        found = core::array::from_fn(|word| found[word] | (entry[word] & *mask));
     }
     Affine::from_entry(&found).negate_masked(mask((negative & 1) as Word))
 }
@@ -149,7 +152,7 @@ fn equal_mask(a: u64, b: u64) -> u64 {
 /// of ours names.
 #[inline(never)]
 fn wipe_stack() {
-    let mut dead: [Entry; 96] = [[0; 8]; 96];
+    let mut dead: [Entry; 48] = [[0; 8]; 48];
     dead.iter_mut().for_each(Zeroize::zeroize);
     black_box(&mut dead);
 }

@@ -1,7 +1,7 @@
 //! Tables of prepared keys: the entries of a comb, made in the caller's memory.
 
 use super::comb::{Comb, MAX_BLOCKS, MAX_TEETH};
-use super::field::{Fe, invert_all_vartime};
+use super::field::{Fe, Products, invert_all_vartime};
 use super::point::{Affine, Entry, Jacobian};
 
 /// Size of a prepared key's table: the more bytes, the fewer additions a verification needs.
@@ -73,9 +73,8 @@ fn place_teeth(point: &Affine, comb: Comb, entries: &mut [Entry]) {
             double(&mut tooth);
         }
     }
-    let mut scratch = [Fe::ZERO; MAX_TEETH];
     // Past the last tooth z is one.
-    invert_all_vartime(&mut z, &mut scratch);
+    invert_all_vartime(&mut z);
     for (place, z) in tooth_places(comb).zip(&z) {
         if let Some(entry) = entries.get_mut(place) {
             let Affine { x, y } = Affine::from_entry(entry);
@@ -105,26 +104,25 @@ fn tooth_places(comb: Comb) -> impl Iterator<Item = usize> {
 /// 2^253 in size as the highest tooth is 2^252 at most (D is at least 4); n divides neither.
 fn add_level(comb: Comb, level: usize, entries: &mut [Entry]) {
     let mut teeth = [Affine::default(); MAX_BLOCKS];
-    let mut product = Fe::ONE;
+    let mut product = Products::new();
     for (block, tooth) in teeth.iter_mut().enumerate().take(comb.blocks) {
         let Some((sums, free)) = halves(comb, block, level, entries) else { continue };
         // The tooth waits in the first free place.
         let Some(first) = free.first() else { continue };
         *tooth = Affine::from_entry(first);
         for (sum, free) in sums.iter().zip(free) {
-            *free = Affine { x: product, y: Fe::ZERO }.to_entry();
-            product = product.mul(&Affine::from_entry(sum).x.sub(&tooth.x));
+            let before = product.append(&Affine::from_entry(sum).x.sub(&tooth.x));
+            *free = Affine { x: before, y: Fe::ZERO }.to_entry();
         }
     }
-    let mut inverse = product.invert_vartime();
+    let mut inverses = product.invert();
     for (block, tooth) in teeth.iter().enumerate().take(comb.blocks).rev() {
         let Some((sums, free)) = halves(comb, block, level, entries) else { continue };
         for (sum, free) in sums.iter_mut().zip(free).rev() {
             let s = Affine::from_entry(sum);
-            let this = inverse.mul(&Affine::from_entry(free).x);
-            inverse = inverse.mul(&s.x.sub(&tooth.x));
-            *free = add_with(&s, &tooth.x, &tooth.y, &this).to_entry();
-            *sum = add_with(&s, &tooth.x, &tooth.y.negate(), &this).to_entry();
+            let inverse = inverses.take(&Affine::from_entry(free).x, &s.x.sub(&tooth.x));
+            *free = add_with(&s, &tooth.x, &tooth.y, &inverse).to_entry();
+            *sum = add_with(&s, &tooth.x, &tooth.y.negate(), &inverse).to_entry();
         }
     }
 }
@@ -141,7 +139,7 @@ fn halves(comb: Comb, block: usize, level: usize, entries: &mut [Entry]) -> Opti
 /// (x1, y1) + (x2, y2) in affine coordinates, given 1/(x1 - x2). 2M + 1S.
 #[inline(always)]
 pub(super) fn add_with(p: &Affine, x2: &Fe, y2: &Fe, inverse: &Fe) -> Affine {
-    let slope = p.y.sub(y2).mul(inverse);
-    let x = slope.square().sub(&p.x).sub(x2);
-    Affine { x, y: slope.mul(&p.x.sub(&x)).sub(&p.y) }
+    let slope = p.y.sub(y2).mul_inline(inverse);
+    let x = slope.square_inline().sub(&p.x).sub(x2);
+    Affine { x, y: slope.mul_inline(&p.x.sub(&x)).sub(&p.y) }
 }

@@ -7,7 +7,7 @@ use super::montgomery::subtract;
 use super::point::{Affine, Entry, Xyzz};
 use super::scalar::{N, Scalar, SignedBits, signed_bits_of_u1_u2};
 use super::table::Shape;
-use super::word::{WORDS, add_carry, mask};
+use super::word::{WORDS, add_carry};
 use super::{Point, Signature, wnaf};
 
 /// Whether `signature` is that of `point`'s owner over `digest`, for a key without a table.
@@ -73,7 +73,7 @@ impl Terms {
 #[inline(always)]
 pub(super) fn term(entries: &[Entry], digit: Digit) -> Affine {
     let entry = entries.get(usize::from(digit.entry)).unwrap_or(&[0; 8]);
-    Affine::from_entry(entry).negate_masked(mask(digit.negative.into()))
+    Affine::from_entry(entry).negate_if(digit.negative)
 }
 
 /// The sum of both combs, with shared doublings.

@@ -1,12 +1,12 @@
 //! u·Q for a key without a table, by width-5 non-adjacent form (J. A. Solinas, "Efficient arithmetic on Koblitz
 //! curves", 2000), while the terms of a comb of G are added in the last passes. Variable time.
 
-use super::field::{Fe, invert_all_vartime};
+use super::field::invert_all_vartime;
 use super::generator;
 use super::point::{Affine, Jacobian, Xyzz};
 use super::scalar::Scalar;
 use super::verify::{Terms, term};
-use super::word::{mask, to_u64};
+use super::word::to_u64;
 
 const WIDTH: usize = 5;
 /// Odd multiples Q, 3Q … 15Q.
@@ -42,7 +42,7 @@ pub(super) fn multiply(q: &Affine, u: &Scalar, g: &Terms) -> Xyzz {
 #[inline(always)]
 fn multiple(multiples: &[Affine; MULTIPLES], digit: i8) -> Affine {
     let index = usize::from(digit.unsigned_abs() / 2) % MULTIPLES;
-    multiples[index].negate_masked(mask((digit < 0).into()))
+    multiples[index].negate_if(digit < 0)
 }
 
 /// Digits that are zero or odd, |digit| < 16, with at least four zeros after each that is not; least significant first.
@@ -91,7 +91,7 @@ fn odd_multiples(q: &Affine) -> [Affine; MULTIPLES] {
         *multiple = sum;
     }
     let mut inverses = sums.map(|sum| sum.zzz.mul(&double.zzz));
-    invert_all_vartime(&mut inverses, &mut [Fe::ZERO; MULTIPLES]);
+    invert_all_vartime(&mut inverses);
     let mut multiples = [*q; MULTIPLES];
     for ((multiple, sum), inverse) in multiples.iter_mut().zip(&sums).zip(&inverses) {
         // 1/Z = ZZ/ZZZ, and its square is 1/ZZ.

@@ -2,6 +2,7 @@
 
 use crate::codec::base64;
 use crate::codec::json::{Document, Kind, Limits, Node};
+use crate::codec::json_text::Text;
 use crate::codec::writer::Writer;
 use crate::key::{Digest, KeyPair, Signing, sha256};
 use crate::{Error, spec};
@@ -79,7 +80,7 @@ impl<'t> Token<'t> {
         }
         let Some(kid) = root.get("kid") else { return Ok(Header { kid: None }) };
         let kid = kid.as_text().ok_or(Error::JwtHeader)?;
-        Ok(Header { kid: Some(copy(kid.chars(), memory).filter(|kid| !kid.is_empty()).ok_or(Error::JwtHeader)?) })
+        Ok(Header { kid: Some(copy(kid, memory).filter(|kid| !kid.is_empty()).ok_or(Error::JwtHeader)?) })
     }
 
     /// Decodes the claims.
@@ -103,14 +104,19 @@ impl<'t> Token<'t> {
     }
 }
 
-/// Copies characters into `memory`; none if they do not fit.
-pub(crate) fn copy(chars: impl Iterator<Item = char>, memory: &mut [u8]) -> Option<&str> {
-    let mut len = 0_usize;
-    for c in chars {
-        let end = len.checked_add(c.len_utf8())?;
-        c.encode_utf8(memory.get_mut(len..end)?);
-        len = end;
-    }
+/// Copies a text into `memory`, escapes resolved; none if it does not fit.
+pub(crate) fn copy<'m>(text: Text<'_>, memory: &'m mut [u8]) -> Option<&'m str> {
+    let len = match text.plain() {
+        Some(plain) => {
+            memory.get_mut(..plain.len())?.copy_from_slice(plain.as_bytes());
+            plain.len()
+        }
+        None => text.chars().try_fold(0_usize, |len, c| {
+            let end = len.checked_add(c.len_utf8())?;
+            c.encode_utf8(memory.get_mut(len..end)?);
+            Some(end)
+        })?,
+    };
     core::str::from_utf8(memory.get(..len)?).ok()
 }
 

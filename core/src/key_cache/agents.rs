@@ -1,7 +1,7 @@
 //! The agents whose manifests are known: their keys, and how fresh the knowledge is (threats.md section 8).
 
 use crate::curve::Point;
-use crate::key::PublicKey;
+use crate::key::{Kid, PublicKey};
 use crate::manifest::{AgentKey, AgentKeys};
 use crate::{Error, spec};
 
@@ -10,11 +10,12 @@ use super::record::{Lives, Record, lives};
 use super::tables::Links;
 
 /// Words of a slot: tag, lives, five keys, their tables.
-pub(super) const WORDS: usize = 64;
+pub(super) const WORDS: usize = LINKS + 1;
 const KEYS: usize = Lives::END;
-const KEY_WORDS: usize = 11;
+/// Words of a key: point, from, until, revoked, thumbprint.
+const KEY_WORDS: usize = 15;
 const KEYS_MAX: usize = 1 + spec::document::MANIFEST_KEYS_MAX;
-pub(super) const LINKS: usize = 63;
+pub(super) const LINKS: usize = KEYS + KEYS_MAX * KEY_WORDS;
 
 /// An agent's slot, read.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct Agent<'m> {
 pub(crate) struct Match {
     pub(crate) id: super::KeyId,
     pub(crate) key: AgentKey,
+    /// Its name, made when the manifest was read.
+    pub(crate) kid: Kid,
 }
 
 impl<'m> Agent<'m> {
@@ -44,10 +47,11 @@ impl<'m> Agent<'m> {
         let point = key.point().to_words();
         (0..KEYS_MAX.min(self.record.count())).find_map(|index| {
             let words = key_words(self.record.0, index)?;
-            let [stored @ .., from_s, until_s, revoked_s] = words;
+            let [stored @ .., from_s, until_s, revoked_s, t0, t1, t2, t3] = words;
             (*stored == point).then(|| Match {
                 id: super::KeyId::agent(self.slot, index, &point),
                 key: AgentKey { key: *key, from_s: *from_s, until_s: *until_s, revoked_s: *revoked_s },
+                kid: Kid::from_words([*t0, *t1, *t2, *t3]),
             })
         })
     }
@@ -77,7 +81,8 @@ pub(super) fn write(slot: &mut [u64], tag: Tag, keys: &AgentKeys, max_age_s: Opt
     lives::write_found(slot, tag, keys.len(), refreshed, ttl, now_s);
     for (index, key) in keys.iter().enumerate() {
         let start = KEYS.saturating_add(index.saturating_mul(KEY_WORDS));
-        let words = key.key.point().to_words().into_iter().chain([key.from_s, key.until_s, key.revoked_s]);
+        let times = [key.from_s, key.until_s, key.revoked_s];
+        let words = key.key.point().to_words().into_iter().chain(times).chain(key.key.kid().to_words());
         for (place, word) in slot.iter_mut().skip(start).zip(words) {
             *place = word;
         }

@@ -22,7 +22,10 @@ pub(crate) fn run(run: &mut Run, folder: &Path) {
     run.json(&folder, "acvp_p256.json", |document, tally| {
         rows(document).for_each(|(id, row)| tally.case(&id, || acvp(row)));
     });
-    run.skip("p256-nistz_tests.txt: its operations are inside");
+    #[cfg(feature = "ec-testing")]
+    file(run, &folder, "p256-nistz_tests.txt", super::nistz::case);
+    #[cfg(not(feature = "ec-testing"))]
+    run.skip("p256-nistz_tests.txt: needs feature ec-testing");
     for name in ["spki", "pkcs8", "privkey", "read_pem", "der_roundtrip"] {
         corpus(run, &folder, name);
     }

@@ -49,6 +49,12 @@ pub(super) fn sub(a: &Limbs, b: &Limbs) -> Limbs {
     add_p_masked(&difference, mask(borrow))
 }
 
+/// -a if `condition`, else a: for a that is public.
+#[inline(always)]
+pub(super) fn negate_if(a: &Limbs, condition: bool) -> Limbs {
+    if condition { sub(&[0; 8], a) } else { *a }
+}
+
 #[inline(always)]
 fn product(a: &Limbs, b: &Limbs) -> [u32; 16] {
     let mut t = [0; 16];

@@ -98,6 +98,21 @@ pub(super) fn sub(a: &Limbs, b: &Limbs) -> Limbs {
     add_p_if(&[t0, t1, t2, t3], c)
 }
 
+/// p - a if `condition`, else a: for a that is public, and not zero.
+#[inline(always)]
+pub(super) fn negate_if(a: &Limbs, condition: bool) -> Limbs {
+    let (t0, c) = sbb(P[0], a[0], NONE);
+    let (t1, c) = sbb(P[1], a[1], c);
+    let (t2, c) = sbb(P[2], a[2], c);
+    let (t3, _) = sbb(P[3], a[3], c);
+    [
+        choose(condition, t0, a[0]),
+        choose(condition, t1, a[1]),
+        choose(condition, t2, a[2]),
+        choose(condition, t3, a[3]),
+    ]
+}
+
 /// The eight limbs of a·b, row by row.
 #[inline(always)]
 fn product(a: &Limbs, b: &Limbs) -> [u64; 8] {

@@ -1,0 +1,3 @@
+module imagxp.example/host
+
+go 1.19

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# The C library, used as its users use it: programs in C, C++, Go, Python and Rust; under valgrind and AddressSanitizer;
+# the shared cases; and builds for chips.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tools/abi-setup.sh
+tests=ffi/tests
+strict=(-Wall -Wextra -Wpedantic -Werror -Wconversion -Wshadow)
+c=("${strict[@]}" -Wstrict-prototypes -Wmissing-prototypes -Wcast-align)
+
+passes() { echo "  $*"; }
+
+build_libraries
+
+echo "the header, in every C and C++"
+for compiler in gcc clang; do
+    need $compiler $compiler || continue
+    for standard in c89 c99 c11; do
+        $compiler -std=$standard -ffreestanding "${c[@]}" -Iinclude -c -o "$out/header.o" $tests/header.c
+    done
+    passes "$compiler"
+done
+for compiler in g++ clang++; do
+    need $compiler "${compiler/clang++/clang}" || continue
+    for standard in c++11 c++17; do
+        $compiler -std=$standard -ffreestanding "${strict[@]}" -Iinclude -c -o "$out/header.o" $tests/header.cc
+    done
+    passes "$compiler"
+done
+
+echo "programs"
+for name in agent publisher guard hosts/nginx; do
+    cc -std=c11 -g -O1 "${c[@]}" -Iinclude -o "$out/program" $tests/$name.c "$out/libimagxp.a" -lpthread
+    "$out/program"
+    passes "$name"
+done
+if need valgrind valgrind; then
+    for name in agent publisher guard; do
+        cc -std=c11 -g -O1 "${c[@]}" -Iinclude -o "$out/program" $tests/$name.c "$out/libimagxp.a"
+        IMAGXP_ROUNDS=${IMAGXP_ROUNDS:-1000} valgrind -q --error-exitcode=9 "$out/program"
+        passes "$name, valgrind"
+    done
+fi
+for name in agent publisher guard hosts/nginx; do
+    cc -std=c11 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all "${c[@]}" -Iinclude \
+        -o "$out/program" $tests/$name.c "$out/libimagxp.a" -lpthread
+    IMAGXP_ROUNDS=${IMAGXP_ROUNDS:-5000} "$out/program"
+    passes "$name, AddressSanitizer"
+done
+
+echo "beside another Rust library, and loaded at once"
+rustc --edition 2024 -O --crate-type staticlib --crate-name neighbour -o "$out/libneighbour.a" $tests/hosts/neighbour.rs
+for order in "imagxp neighbour" "neighbour imagxp"; do
+    archives=()
+    for name in $order; do archives+=("$out/lib$name.a"); done
+    cc -std=c11 -Wl,--fatal-warnings -Iinclude -o "$out/program" $tests/hosts/beside.c "${archives[@]}" -lpthread -ldl -lm
+    "$out/program"
+done
+cc -std=c11 "${c[@]}" -o "$out/program" $tests/hosts/load.c -ldl
+"$out/program" "$(realpath "$out/libimagxp.so.1")"
+passes "beside, load"
+
+if need python3 python3; then
+    echo "Python, by ctypes"
+    library=$(realpath "$out/libimagxp.so.1")
+    IMAGXP_LIB=$library python3 $tests/hosts/fork.py
+    passes "hosts/fork"
+    printf '  vectors: '
+    IMAGXP_LIB=$library python3 $tests/vectors.py
+fi
+if need go golang-go; then
+    echo "Go, by cgo"
+    (
+        cflags=-I$(realpath include)
+        ldflags=$(realpath "$out/libimagxp.a")
+        cd $tests/hosts/cgo
+        CGO_ENABLED=1 CGO_CFLAGS=$cflags CGO_LDFLAGS=$ldflags CGO_LDFLAGS_ALLOW='.*' go run .
+    )
+    passes "hosts/cgo"
+fi
+
+echo "chips"
+CARGO_TARGET_DIR=$target/superloop cargo test --quiet --manifest-path $tests/hosts/superloop/Cargo.toml >/dev/null
+passes "hosts/superloop"
+for chip in thumbv7em-none-eabihf thumbv6m-none-eabi riscv32imac-unknown-none-elf aarch64-unknown-none; do
+    rustup target add $chip >/dev/null 2>&1 || { lacking "Rust's target $chip" || continue; }
+    cargo rustc --quiet --release --package imagxp-ffi --crate-type staticlib --no-default-features --features ec --target $chip
+    CARGO_TARGET_DIR=$target/superloop cargo build --quiet --release --manifest-path $tests/hosts/superloop/Cargo.toml --target $chip
+    passes "$chip"
+done
