@@ -108,7 +108,7 @@
  *     key cache     IMAGXP_KEY_CACHE_WORDS(names, issuers, tables, table_kib)
  *                   a server    (4096, 4, 128, 64)  10 MB; 128 busy keys verify several times faster
  *                   a gateway   (256, 2, 8, 8)      0.2 MB
- *                   a chip      (8, 1, 0, 0)        6.6 KB
+ *                   a chip      (8, 1, 0, 0)        7 KB
  *     replay cache  IMAGXP_REPLAY_CACHE_WORDS(slots), 26 bytes a slot; one slot for each request of the
  *                   last 360 s, and a quarter more: 450 slots for each request a second
  *     policy        IMAGXP_POLICY_WORDS, 4 KiB
@@ -1305,7 +1305,7 @@ imagxp_status imagxp_jcs(struct imagxp_str json,
 
 /* As imagxp_key_cache_words, for static arrays. */
 #define IMAGXP_KEY_CACHE_WORDS(names, issuers, tables, table_kib)                                  \
-    (8 + 64 * ((size_t)(names) - IMAGXP_QUARTER_(names)) + 4 * IMAGXP_QUARTER_(names)              \
+    (8 + 84 * ((size_t)(names) - IMAGXP_QUARTER_(names)) + 4 * IMAGXP_QUARTER_(names)             \
      + 360 * (size_t)(issuers) + (9 + 128 * (size_t)(table_kib)) * (size_t)(tables))
 #define IMAGXP_QUARTER_(names) ((size_t)(names) < 8 ? 1 : (size_t)(names) / 4)
 

@@ -1,5 +1,6 @@
 //! A whole request, parse to admit, beside the bare verification that it contains.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use imagxp::broker::{self, PublishedKey, Visa};
@@ -21,10 +22,31 @@ const PAID: &str =
     r#"{"allowRAG":true,"audiences":["pub.example.com"],"monetization":{"brokerUrl":"https://broker.example.com"}}"#;
 const JWKS_URL: &str = "https://broker.example.com/.well-known/jwks.json";
 
-/// One request as it travels.
+/// One request as it travels: its text in one piece, as a server's read buffer has it, and where each part lies.
 struct Sent {
-    lines: Vec<(String, String)>,
-    target: String,
+    text: String,
+    lines: Vec<(Range<usize>, Range<usize>)>,
+    target: Range<usize>,
+}
+
+impl Sent {
+    fn new(target: &str, lines: &[(String, String)]) -> Self {
+        let mut sent = Self { text: target.to_owned(), lines: Vec::new(), target: 0..target.len() };
+        for (name, value) in lines {
+            let line = (sent.push(name), sent.push(value));
+            sent.lines.push(line);
+        }
+        sent
+    }
+
+    fn push(&mut self, part: &str) -> Range<usize> {
+        self.text.push_str(part);
+        self.text.len() - part.len()..self.text.len()
+    }
+
+    fn payload_len(&self) -> usize {
+        self.lines[0].1.len() / 4 * 3
+    }
 }
 
 /// A publisher whose caches are warm.
@@ -64,7 +86,7 @@ fn sign_all(with_visa: bool) -> Vec<Sent> {
             if with_visa {
                 lines.push(("x-imagxp-credential".to_owned(), visa(pair, agent_id, number)));
             }
-            Sent { lines, target }
+            Sent::new(&target, &lines)
         })
         .collect()
 }
@@ -91,7 +113,7 @@ impl Site {
         Policy::parse(policy.as_bytes(), &mut words).unwrap();
         let mut keys = vec![0; KeyCache::words(&SIZES)];
         KeyCache::new(&mut keys, &SIZES, &[1; 32]).unwrap();
-        let mut site = Self { policy: words, keys, replay: vec![0; ReplayCache::words(REQUESTS * 4)] };
+        let mut site = Self { policy: words, keys, replay: vec![0; ReplayCache::words(REQUESTS * 5 / 2)] };
         site.forget_nonces();
         site
     }
@@ -139,10 +161,10 @@ impl Site {
 fn visit(sent: &Sent) -> Visit<'_> {
     let mut headers = Headers::new();
     for (name, value) in &sent.lines {
-        headers.add(name.as_bytes(), value.as_bytes()).unwrap();
+        headers.add(sent.text[name.clone()].as_bytes(), sent.text[value.clone()].as_bytes()).unwrap();
     }
     let (scheme, authority) = ("https", "pub.example.com");
-    Visit { method: "GET", scheme, authority, target: &sent.target, vouched: 0, headers }
+    Visit { method: "GET", scheme, authority, target: &sent.text[sent.target.clone()], vouched: 0, headers }
 }
 
 fn document(url: &str, host: &str) -> Vec<u8> {
@@ -159,7 +181,7 @@ fn document(url: &str, host: &str) -> Vec<u8> {
 /// The cost of a decision: the fastest and the middle round of all requests, in slices, nonces forgotten in between.
 fn decisions(name: &str, policy: &str, with_visa: bool, rounds: u32) -> Cost {
     let requests = sign_all(with_visa);
-    let payload = requests[0].lines[0].1.len() / 4 * 3;
+    let payload = requests[0].payload_len();
     println!("  {name}: payload of {payload} bytes");
     let mut site = Site::new(policy);
     site.warm(&requests);

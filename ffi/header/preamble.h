@@ -108,7 +108,7 @@
  *     key cache     IMAGXP_KEY_CACHE_WORDS(names, issuers, tables, table_kib)
  *                   a server    (4096, 4, 128, 64)  10 MB; 128 busy keys verify several times faster
  *                   a gateway   (256, 2, 8, 8)      0.2 MB
- *                   a chip      (8, 1, 0, 0)        6.6 KB
+ *                   a chip      (8, 1, 0, 0)        7 KB
  *     replay cache  IMAGXP_REPLAY_CACHE_WORDS(slots), 26 bytes a slot; one slot for each request of the
  *                   last 360 s, and a quarter more: 450 slots for each request a second
  *     policy        IMAGXP_POLICY_WORDS, 4 KiB

@@ -218,7 +218,8 @@ pub unsafe extern "C" fn imagxp_manifest_write(
         let mut ended = [RevokedKey { kid: "", at_s: 0 }; 16];
         let ended = ended.get_mut(..revoked.len()).ok_or(Error::ManifestInvalid)?;
         for (place, from) in ended.iter_mut().zip(revoked) {
-            *place = RevokedKey { kid: read(from.kid)?, at_s: u64::try_from(from.at_s).map_err(|_| Error::AbiArgument)? };
+            *place =
+                RevokedKey { kid: read(from.kid)?, at_s: u64::try_from(from.at_s).map_err(|_| Error::AbiArgument)? };
         }
         let contact = read(manifest.contact_email)?;
         let document = Manifest {
@@ -254,4 +255,3 @@ fn read_array<'a, T>(ptr: *const T, count: usize, outputs: &[Region]) -> Result<
     // SAFETY: checked, and apart from the outputs.
     Ok(unsafe { array.slice() })
 }
-

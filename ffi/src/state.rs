@@ -122,7 +122,11 @@ fn read_need<'s>(need: &imagxp_need, scratch: &'s [u8]) -> Result<Need<'s>, Erro
 ///
 /// Errors: `CLOCK_UNKNOWN`, `ABI_STATE`
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn imagxp_key_cache_prepare(keys: *mut imagxp_key_cache, prepare: u64, now_ms: i64) -> imagxp_status {
+pub unsafe extern "C" fn imagxp_key_cache_prepare(
+    keys: *mut imagxp_key_cache,
+    prepare: u64,
+    now_ms: i64,
+) -> imagxp_status {
     answer(|| {
         let (view, words) = keys_mut(keys)?;
         disjoint(&[words.region()], &[view.region()])?;

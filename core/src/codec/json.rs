@@ -235,6 +235,7 @@ impl<'t, 'n> Value<'t, 'n> {
 
     /// The member of this name; none if it is not an object.
     #[must_use]
+    #[inline(always)] // the names are constants: compared as numbers, not by a call
     pub fn get(&self, name: &str) -> Option<Self> {
         if self.node.kind != Kind::Object {
             return None;

@@ -22,6 +22,11 @@ impl<'t> Text<'t> {
         (!self.escaped).then_some(self.raw)
     }
 
+    #[cold]
+    fn eq_escaped(&self, other: &str) -> bool {
+        self.chars().eq(other.chars())
+    }
+
     /// Its characters, escapes resolved.
     #[must_use]
     pub fn chars(&self) -> Chars<'t> {
@@ -53,8 +58,9 @@ impl<'t> Text<'t> {
 }
 
 impl PartialEq<str> for Text<'_> {
+    #[inline(always)]
     fn eq(&self, other: &str) -> bool {
-        if self.escaped { self.chars().eq(other.chars()) } else { self.raw == other }
+        if self.escaped { self.eq_escaped(other) } else { self.raw == other }
     }
 }
 

@@ -51,7 +51,7 @@ fn verify_group(items: &[BatchItem<'_>], valid: &mut [bool]) {
     let mut sums = [Sum::default(); GROUP];
     start(items, &mut sums);
     let at_once = LANES / items.len().clamp(1, GROUP);
-    let mut end = sums.iter().map(|sum| sum.comb.passes).fold(generator::COMB.passes, usize::max);
+    let mut end = items.iter().map(|item| item.shape.comb().passes).fold(generator::COMB.passes, usize::max);
     while end > 0 {
         let first = end.saturating_sub(at_once);
         add_passes(items, &mut sums, first, end);
@@ -66,27 +66,20 @@ fn verify_group(items: &[BatchItem<'_>], valid: &mut [bool]) {
     }
 }
 
-/// The sum of one item's combs.
-#[derive(Clone, Copy)]
+/// The sum of one item's combs. All zero is the start: infinity.
+#[derive(Clone, Copy, Default)]
 struct Sum {
     u1: SignedBits,
     u2: SignedBits,
-    comb: Comb,
     point: Xyzz,
     /// Two terms had the same x, or the table is too short: this one is verified alone.
     exceptional: bool,
 }
 
-impl Default for Sum {
-    fn default() -> Self {
-        let zero = SignedBits::default();
-        Self { u1: zero, u2: zero, comb: generator::COMB, point: Xyzz::INFINITY, exceptional: false }
-    }
-}
-
 /// u1 and u2 of every item, with one inversion modulo n.
 ///
 /// Products are Montgomery's, so that s_i counts as s_i/R; the R goes again when 1/s_i is taken out.
+#[inline(never)]
 fn start(items: &[BatchItem<'_>], sums: &mut [Sum; GROUP]) {
     let mut before = [Scalar::default(); GROUP];
     let mut product = Scalar::ONE;
@@ -99,12 +92,12 @@ fn start(items: &[BatchItem<'_>], sums: &mut [Sum; GROUP]) {
         let s_inverse = inverse.mul_over_r(before);
         inverse = inverse.mul_over_r(&item.signature.s);
         [sum.u1, sum.u2] = signed_bits_of_u1_u2(item.digest, &item.signature.r, &s_inverse);
-        sum.comb = item.shape.comb();
         sum.exceptional = item.table.len() < item.shape.words();
     }
 }
 
 /// Adds the passes from `first` up to `end` to all sums.
+#[inline(never)]
 fn add_passes(items: &[BatchItem<'_>], sums: &mut [Sum; GROUP], first: usize, end: usize) {
     let mut lanes = [Lane::default(); LANES];
     let per_item = (end - first).max(1);
@@ -147,15 +140,16 @@ impl Lane {
     /// With the first term, if the pass has any.
     fn new(item: &BatchItem<'_>, sum: &Sum, pass: usize) -> Self {
         let mut lane = Self::default();
-        if pass < sum.comb.passes {
-            lane.q_teeth = sum.comb.teeth_of_pass(&sum.u2, pass);
-            lane.q_terms = sum.comb.blocks as u8;
+        let comb = item.shape.comb();
+        if pass < comb.passes {
+            lane.q_teeth = comb.teeth_of_pass(&sum.u2, pass);
+            lane.q_terms = comb.blocks as u8;
         }
         if pass < generator::COMB.passes {
             lane.g_teeth = generator::COMB.teeth_of_pass(&sum.u1, pass);
             lane.g_terms = generator::COMB.blocks as u8;
         }
-        lane.sum = lane.term(item, sum, 0);
+        lane.sum = lane.term(item, comb, 0);
         lane
     }
 
@@ -165,11 +159,11 @@ impl Lane {
 
     /// The term of a round: those of the key first, then those of G.
     #[inline(always)]
-    fn term(&self, item: &BatchItem<'_>, sum: &Sum, round: usize) -> Affine {
+    fn term(&self, item: &BatchItem<'_>, comb: Comb, round: usize) -> Affine {
         let q_terms = usize::from(self.q_terms);
         if round < q_terms {
             let (entries, _) = item.table.as_chunks();
-            term(entries, sum.comb.digit(self.q_teeth, round))
+            term(entries, comb.digit(self.q_teeth, round))
         } else {
             term(&generator::TABLE.0, generator::COMB.digit(self.g_teeth, round - q_terms))
         }
@@ -185,8 +179,9 @@ fn add_round(items: &[BatchItem<'_>], sums: &mut [Sum; GROUP], lanes: &mut [Lane
     let mut product = Products::new();
     let groups = lanes.chunks(per_item).zip(before.chunks_mut(per_item));
     for ((lanes, before), (item, sum)) in groups.zip(items.iter().zip(sums.iter_mut())) {
+        let comb = item.shape.comb();
         for (lane, before) in lanes.iter().zip(before).filter(|(lane, _)| round < lane.terms()) {
-            let difference = lane.sum.x.sub(&lane.term(item, sum, round).x);
+            let difference = lane.sum.x.sub(&lane.term(item, comb, round).x);
             if difference.is_zero() {
                 sum.exceptional = true;
             } else {
@@ -196,9 +191,10 @@ fn add_round(items: &[BatchItem<'_>], sums: &mut [Sum; GROUP], lanes: &mut [Lane
     }
     let mut inverses = product.invert();
     let groups = lanes.chunks_mut(per_item).zip(before.chunks(per_item));
-    for ((lanes, before), (item, sum)) in groups.zip(items.iter().zip(sums.iter())).rev() {
+    for ((lanes, before), item) in groups.zip(items).rev() {
+        let comb = item.shape.comb();
         for (lane, before) in lanes.iter_mut().zip(before).filter(|(lane, _)| round < lane.terms()).rev() {
-            let term = lane.term(item, sum, round);
+            let term = lane.term(item, comb, round);
             let difference = lane.sum.x.sub(&term.x);
             if !difference.is_zero() {
                 let inverse = inverses.take(before, &difference);

@@ -11,6 +11,30 @@ use super::word::{self, Words, to_u64};
 /// 32 bytes, big-endian.
 pub type Number = [u8; 32];
 
+/// A field element, to time its operations.
+#[derive(Clone, Copy)]
+pub struct Element(Fe);
+
+impl Element {
+    /// `None` for a number that is not below p.
+    #[must_use]
+    pub fn new(a: &Number) -> Option<Self> {
+        element(a).map(Self)
+    }
+
+    /// a·b / 2^256 mod p.
+    #[must_use]
+    pub fn mul(&self, b: &Self) -> Self {
+        Self(self.0.mul(&b.0))
+    }
+
+    /// a^2 / 2^256 mod p.
+    #[must_use]
+    pub fn square(&self) -> Self {
+        Self(self.0.square())
+    }
+}
+
 /// a·b / 2^256 mod p: `MulMont`.
 #[must_use]
 pub fn field_mul(a: &Number, b: &Number) -> Option<Number> {

@@ -20,7 +20,9 @@ pub(crate) fn tidy(header: &str) -> String {
         } else {
             // C89 knows no other comments.
             let line = match line.split_once("//") {
-                Some((code, comment)) if !line.contains("\"http") => format!("{}  /* {} */", code.trim_end(), comment.trim()),
+                Some((code, comment)) if !line.contains("\"http") => {
+                    format!("{}  /* {} */", code.trim_end(), comment.trim())
+                }
                 _ => line.to_owned(),
             };
             push(&mut out, &line);

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs};
 
-use imagxp::{Error, spec};
+use imagxp::{Error, KeyCache, Shape, Sizes, spec};
 
 /// In the order in which the header shows them.
 const SOURCES: [&str; 9] = [
@@ -44,7 +44,7 @@ fn write(root: &Path) -> String {
     let mut config = cbindgen::Config::from_file(ffi.join("cbindgen.toml")).expect("the layout of the header");
     config.header = Some(format!("{}\n#ifndef IMAGXP_H\n#define IMAGXP_H", text("preamble.h")));
     config.after_includes = Some(format!("#include <stddef.h>\n#include <stdint.h>\n\n{}\n{}", codes(), names()));
-    config.trailer = Some(format!("{}\n#endif /* IMAGXP_H */", text("helpers.h")));
+    config.trailer = Some(format!("{}\n#endif /* IMAGXP_H */", with_sizes(text("helpers.h"))));
     let mut builder = cbindgen::Builder::new().with_config(config);
     for source in SOURCES {
         builder = builder.with_src(ffi.join("src").join(source));
@@ -54,9 +54,25 @@ fn write(root: &Path) -> String {
     comments::tidy(&String::from_utf8(header).expect("sources are UTF-8"))
 }
 
+/// Puts into the macros what the core's slots take: measured, so that the two cannot differ.
+fn with_sizes(helpers: String) -> String {
+    let shape = Shape::ALL[0];
+    let words = |names, issuers, tables| KeyCache::words(&Sizes { names, issuers, tables, shape });
+    // A quarter of the names is for refusals: 2 of 8 and of 9, 3 of 12.
+    let agent = words(9, 0, 0) - words(8, 0, 0);
+    let refused = words(12, 0, 0) - words(8, 0, 0) - 3 * agent;
+    let head = words(8, 0, 0) - 6 * agent - 2 * refused;
+    let issuer = words(8, 1, 0) - words(8, 0, 0);
+    let owner = words(8, 0, 1) - words(8, 0, 0) - shape.words();
+    let sizes =
+        [("@HEAD@", head), ("@AGENT@", agent), ("@REFUSED@", refused), ("@ISSUER@", issuer), ("@OWNER@", owner)];
+    sizes.into_iter().fold(helpers, |text, (name, words)| text.replace(name, &words.to_string()))
+}
+
 /// Every status with its reason, from the core's table.
 fn codes() -> String {
-    let mut text = String::from("/* Every imagxp_status, with its HTTP status, and what an honest user should mend. */\n");
+    let mut text =
+        String::from("/* Every imagxp_status, with its HTTP status, and what an honest user should mend. */\n");
     text += "enum imagxp_code {\n    /* Done. */\n    IMAGXP_OK = 0,\n";
     text += "    /* Fetch a document, supply it, call again. */\n    IMAGXP_NEED = 1,\n";
     text += "    /* Every check holds but one, that it is the first time: imagxp_request_admit makes it. */\n";
