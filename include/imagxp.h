@@ -1305,7 +1305,7 @@ imagxp_status imagxp_jcs(struct imagxp_str json,
 
 /* As imagxp_key_cache_words, for static arrays. */
 #define IMAGXP_KEY_CACHE_WORDS(names, issuers, tables, table_kib)                                  \
-    (8 + 84 * ((size_t)(names) - IMAGXP_QUARTER_(names)) + 4 * IMAGXP_QUARTER_(names)             \
+    (8 + 84 * ((size_t)(names) - IMAGXP_QUARTER_(names)) + 4 * IMAGXP_QUARTER_(names)              \
      + 360 * (size_t)(issuers) + (9 + 128 * (size_t)(table_kib)) * (size_t)(tables))
 #define IMAGXP_QUARTER_(names) ((size_t)(names) < 8 ? 1 : (size_t)(names) / 4)
 
@@ -1344,7 +1344,7 @@ IMAGXP_INLINE_ imagxp_str imagxp_text(imagxp_buf buffer, imagxp_span span)
 /* What IMAGXP_INIT does. */
 IMAGXP_INLINE_ void imagxp_init(void *object, size_t size)
 {
-    volatile unsigned char *byte = (volatile unsigned char *)object;
+    unsigned char *byte = (unsigned char *)object;
     size_t at;
     for (at = 0; at < size; at++) {
         byte[at] = 0;

@@ -29,7 +29,7 @@ for compiler in g++ clang++; do
 done
 
 echo "programs"
-for name in agent publisher guard hosts/nginx; do
+for name in agent publisher guard stack hosts/nginx; do
     cc -std=c11 -g -O1 "${c[@]}" -Iinclude -o "$out/program" $tests/$name.c "$out/libimagxp.a" -lpthread
     "$out/program"
     passes "$name"

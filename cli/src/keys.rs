@@ -42,19 +42,7 @@ impl Agent {
 
     /// The private key.
     pub(crate) fn key_pair(&self) -> Result<KeyPair, Failure> {
-        let (text, from) = match &self.key {
-            Some(path) => {
-                warn_if_readable(path);
-                (Zeroizing::new(input::read(path)?), path.display().to_string())
-            }
-            None => (Zeroizing::new(from_environment(PRIVATE_KEY)?.into_bytes()), format!("${PRIVATE_KEY}")),
-        };
-        KeyPair::from_text(value_of(&text, PRIVATE_KEY)).map_err(|error| {
-            Failure::usage(
-                format!("{from} holds no private key"),
-                format!("{}; `imagxp keygen` makes one", error.help()),
-            )
-        })
+        key_pair(self.key.as_deref())
     }
 
     /// The public key: of the private one if there is one, else from `$IMAGXP_PUBLIC_KEY`.
@@ -71,6 +59,30 @@ impl Agent {
         Ok(key)
     }
 }
+
+/// The private key of a file, or else of `$IMAGXP_PRIVATE_KEY`.
+pub(crate) fn key_pair(file: Option<&Path>) -> Result<KeyPair, Failure> {
+    let (text, from) = match file {
+        Some(path) => {
+            warn_if_readable(path);
+            (Zeroizing::new(input::read(path)?), path.display().to_string())
+        }
+        None => (Zeroizing::new(from_environment(PRIVATE_KEY)?.into_bytes()), format!("${PRIVATE_KEY}")),
+    };
+    KeyPair::from_text(value_of(&text, PRIVATE_KEY)).map_err(|error| {
+        let fix = format!("{}; `imagxp keygen` makes one", error.help());
+        Failure::usage(format!("{from} holds no private key"), fix)
+    })
+}
+
+/// The public key of a file: as headers write it, PEM, or a line of an `.env`.
+pub(crate) fn public_file(path: &Path) -> Result<PublicKey, Failure> {
+    let text = Zeroizing::new(input::read(path)?);
+    read_public(value_of(&text, PUBLIC_KEY))
+        .map_err(|_| Failure::usage(format!("{} holds no public key", path.display()), PUBLIC_FORMS))
+}
+
+const PUBLIC_FORMS: &str = "give the public half: PEM, base64 as headers carry it, or an .env with IMAGXP_PUBLIC_KEY";
 
 /// A public key as headers write it, or PEM.
 pub(crate) fn read_public(text: &[u8]) -> Result<PublicKey, Failure> {

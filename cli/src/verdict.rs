@@ -85,10 +85,7 @@ impl Verdict {
             print::row("bound", self.bound.name())?;
             optional("proof used", self.proof.map(Proof::name))?;
         }
-        for asked in &self.asked {
-            let why = asked.reason.as_deref().map_or(String::new(), |why| format!(": {}", shown(why)));
-            print::row(kind(asked.kind), &format!("{} ({}{why})", shown(&asked.url), asked.answer))?;
-        }
+        print_asked(&self.asked)?;
         for (check, why) in &self.not_checked {
             print::row("not checked", &format!("{check}: {why}"))?;
         }
@@ -96,7 +93,8 @@ impl Verdict {
     }
 }
 
-fn need(asked: &Asked) -> Value {
+/// A document that was asked for.
+pub(crate) fn need(asked: &Asked) -> Value {
     json!({"kind": kind(asked.kind), "url": asked.url, "answer": asked.answer, "reason": asked.reason})
 }
 
@@ -105,6 +103,14 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Manifest => "manifest",
         Kind::Jwks => "jwks",
     }
+}
+
+/// The documents that were asked for.
+pub(crate) fn print_asked(asked: &[Asked]) -> Result<(), Failure> {
+    asked.iter().try_for_each(|asked| {
+        let why = asked.reason.as_deref().map_or(String::new(), |why| format!(": {}", shown(why)));
+        print::row(kind(asked.kind), &format!("{} ({}{why})", shown(&asked.url), asked.answer))
+    })
 }
 
 fn optional(name: &str, value: Option<&str>) -> Result<(), Failure> {

@@ -1,7 +1,9 @@
 //! One request, verified once: the publisher's loop with documents from files or from the network.
 
+use std::path::Path;
+
 use imagxp::{
-    Answer, Bound, Error, KeyCache, Kind, Need, Policy, Proof, ReplayCache, Request, Sizes, Step, UnixMillis, Visit,
+    Answer, Bound, Error, Grant, KeyCache, Kind, Need, Policy, Proof, ReplayCache, Request, Sizes, Step, UnixMillis, Visit,
     Visitor,
 };
 use imagxp_host::fetch::{Fetched, Fetcher};
@@ -9,6 +11,8 @@ use imagxp_host::system;
 use tokio::runtime::Runtime;
 
 use crate::failure::Failure;
+use crate::net::{self, Net};
+use crate::input;
 
 /// Where documents come from.
 pub(crate) struct Sources {
@@ -47,6 +51,19 @@ pub(crate) fn decide(
     now: UnixMillis,
     asked: &mut Vec<Asked>,
 ) -> Result<Result<Admitted, Error>, Failure> {
+    let admitted = |grant: &Grant<'_>| Admitted { visitor: grant.visitor, bound: grant.bound, proof: grant.proof };
+    decide_then(visit, policy, sources, now, asked, |verdict, _| verdict.map(admitted))
+}
+
+/// The same, for callers who need the admission itself, and the documents that it rests on.
+pub(crate) fn decide_then<T>(
+    visit: &Visit<'_>,
+    policy: &Policy<'_>,
+    sources: &Sources,
+    now: UnixMillis,
+    asked: &mut Vec<Asked>,
+    then: impl FnOnce(Result<&Grant<'_>, Error>, &[Asked]) -> T,
+) -> Result<T, Failure> {
     let sizes = Sizes { tables: 0, ..Sizes::EMBEDDED };
     let seed = system::random::<32>().map_err(|error| Failure::failed(format!("no random bytes: {error}"), ""))?;
     let mut words = vec![0; KeyCache::words(&sizes)];
@@ -57,7 +74,7 @@ pub(crate) fn decide(
     let mut scratch = vec![0; Request::SCRATCH];
     let request = match Request::parse(visit, &mut scratch) {
         Ok(request) => request,
-        Err(error) => return Ok(Err(error)),
+        Err(error) => return Ok(then(Err(error), asked)),
     };
     let verified = loop {
         match request.verify(policy, &keys.read(), now) {
@@ -67,15 +84,37 @@ pub(crate) fn decide(
                 keys.supply(&need, found.answer(), now).map_err(Failure::of)?;
                 asked.push(found);
             }
-            Err(error) => return Ok(Err(error)),
+            Err(error) => return Ok(then(Err(error), asked)),
         }
     };
     let admitted = verified.admit(&mut replay, now);
-    Ok(admitted.map(|grant| Admitted { visitor: grant.visitor, bound: grant.bound, proof: grant.proof }))
+    Ok(then(admitted.as_ref().map_err(|error| *error), asked))
 }
 
 impl Sources {
-    fn get(&self, need: &Need<'_>) -> Asked {
+    /// Reads the files, and makes ready for the network unless it is not needed.
+    pub(crate) fn open(
+        manifest: Option<&Path>,
+        jwks: Option<&Path>,
+        offline: bool,
+        net: &Net,
+        development: bool,
+    ) -> Result<Self, Failure> {
+        let network = if offline {
+            None
+        } else {
+            let runtime = net::runtime()?;
+            let fetcher = {
+                let _inside = runtime.enter();
+                Fetcher::new(net.settings(development)?)
+            };
+            Some((fetcher, runtime))
+        };
+        Ok(Self { manifest: manifest.map(input::read).transpose()?, jwks: jwks.map(input::read).transpose()?, network })
+    }
+
+    /// The document, from its file or from where it is served.
+    pub(crate) fn get(&self, need: &Need<'_>) -> Asked {
         let asked = |answer| Asked { kind: need.kind, url: need.url.to_owned(), answer, body: None, reason: None };
         let file = match need.kind {
             Kind::Manifest => &self.manifest,
@@ -97,7 +136,7 @@ impl Sources {
 }
 
 impl Asked {
-    fn answer(&self) -> Answer<'_> {
+    pub(crate) fn answer(&self) -> Answer<'_> {
         match (&self.body, self.answer) {
             (Some(body), _) => Answer::Found { body, max_age_s: None },
             (None, "not_there") => Answer::NotThere,

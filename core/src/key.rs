@@ -278,7 +278,12 @@ impl KeyPair {
     /// # Errors
     /// `PRIVKEY_INVALID`
     pub fn from_text(text: &[u8]) -> Result<Self, Error> {
-        let text = text.trim_ascii();
+        let text = trim(text);
+        if text.len() == SCALAR_DIGITS {
+            let mut scalar = Zeroizing::new([0; 32]);
+            hex::decode(text, &mut *scalar).map_err(|_| Error::PrivkeyInvalid)?;
+            return Self::from_scalar(&scalar);
+        }
         if text.starts_with(b"{") {
             let jwk = jwk::read_private(text)?;
             return Self::from_parts(&jwk.scalar, Some((&jwk.x, &jwk.y)));
@@ -287,11 +292,6 @@ impl KeyPair {
         if text.starts_with(b"-----") {
             let parts = pem::private_key(text, &mut *bytes).map_err(|_| Error::PrivkeyInvalid)?;
             return Self::from_parts(parts.scalar, parts.public.map(|public| (public.x, public.y)));
-        }
-        if text.len() == 64 {
-            let mut scalar = Zeroizing::new([0; 32]);
-            hex::decode(text, &mut *scalar).map_err(|_| Error::PrivkeyInvalid)?;
-            return Self::from_scalar(&scalar);
         }
         Self::from_der(base64::decode_secret(text, &mut *bytes).map_err(|_| Error::PrivkeyInvalid)?)
     }
@@ -350,7 +350,7 @@ impl KeyPair {
     pub fn to_jwk<'o>(&self, out: &'o mut [u8]) -> Result<&'o str, Error> {
         let mut writer = Writer::new(out);
         jwk::write_private(self, &mut writer)?;
-        Ok(writer.finish()?.0)
+        writer.finish_secret()
     }
 
     /// The pair as words, for memory of the caller's (the C ABI): scalar, then point; wiped when dropped. The form is
@@ -393,6 +393,21 @@ impl KeyPair {
         }
         Ok(signature.to_bytes())
     }
+}
+
+/// Hex digits of a scalar. Every other text of a key is longer.
+const SCALAR_DIGITS: usize = hex::encoded_len(32);
+
+/// The text without the white space around it. In hex all characters are secret: with that length none is looked at.
+fn trim(mut text: &[u8]) -> &[u8] {
+    while text.len() > SCALAR_DIGITS {
+        text = match text {
+            [rest @ .., last] if last.is_ascii_whitespace() => rest,
+            [first, rest @ ..] if first.is_ascii_whitespace() => rest,
+            _ => break,
+        };
+    }
+    text
 }
 
 impl fmt::Debug for KeyPair {

@@ -2,15 +2,20 @@
 
 mod completions;
 mod demo;
+mod evidence;
+mod feedback;
 mod fetch;
 mod inspect;
 mod jcs;
+mod jwks;
 mod keygen;
 mod manifest;
+mod policy;
 mod serve_manifest;
 mod sign;
 mod size;
 mod verify;
+mod visa;
 
 use clap::Subcommand;
 
@@ -25,6 +30,11 @@ pub(crate) enum Command {
     Sign(sign::Sign),
     Fetch(fetch::Fetch),
     Verify(Box<verify::Verify>),
+    Visa(visa::Visa),
+    Jwks(jwks::Jwks),
+    Policy(policy::Policy),
+    Feedback(feedback::Feedback),
+    Evidence(evidence::Evidence),
     Inspect(inspect::Inspect),
     Jcs(jcs::Jcs),
     Size(size::Size),
@@ -42,6 +52,11 @@ impl Command {
             Self::Sign(command) => command.run(),
             Self::Fetch(command) => command.run(),
             Self::Verify(command) => command.run(),
+            Self::Visa(command) => command.run(),
+            Self::Jwks(command) => command.run(),
+            Self::Policy(command) => command.run(),
+            Self::Feedback(command) => command.run(),
+            Self::Evidence(command) => command.run(),
             Self::Inspect(command) => command.run(),
             Self::Jcs(command) => command.run(),
             Self::Size(command) => command.run(),

@@ -11,7 +11,7 @@
 //!
 //! Encoding is base64ct for both: constant-time, and as fast as anything else.
 
-use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use base64ct::{Base64, Base64Unpadded, Base64UrlUnpadded, Encoding};
 
 use crate::Error;
 
@@ -74,6 +74,20 @@ pub fn url_decode<'o>(text: &[u8], out: &'o mut [u8]) -> Result<&'o [u8], Error>
 /// `BASE64_INVALID`, `BUFFER_TOO_SMALL`
 pub fn decode_secret<'o>(text: &[u8], out: &'o mut [u8]) -> Result<&'o [u8], Error> {
     read_secret::<Base64>(text, out, Error::Base64Invalid)
+}
+
+/// Reads standard base64 of a secret that has no padding as it has none to need: a part of a longer text.
+///
+/// Whether there is padding shows in the time of [`decode_secret`]. In the middle of a text that would be a question
+/// about the secret.
+///
+/// # Errors
+/// `BASE64_INVALID`, `BUFFER_TOO_SMALL`
+pub fn decode_secret_whole<'o>(text: &[u8], out: &'o mut [u8]) -> Result<&'o [u8], Error> {
+    if !text.len().is_multiple_of(4) {
+        return Err(Error::Base64Invalid);
+    }
+    read_secret::<Base64Unpadded>(text, out, Error::Base64Invalid)
 }
 
 /// Reads unpadded base64url of a secret, in constant time for a given length.

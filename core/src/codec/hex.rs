@@ -3,6 +3,7 @@
 //! Reading and writing are constant-time for a given length: digits are classified by arithmetic, without a
 //! table or a branch, and the verdict falls at the end. So the same calls serve public texts and secrets.
 
+use super::writer::ascii;
 use crate::Error;
 
 /// Digits of `bytes` bytes.
@@ -57,7 +58,7 @@ pub fn encode<'o>(bytes: &[u8], out: &'o mut [u8]) -> Result<&'o str, Error> {
         *pair = [digit(byte >> 4), digit(byte & 15)];
     }
     // Never an error: only ASCII was written.
-    core::str::from_utf8(out).map_err(|_| Error::HexInvalid)
+    ascii(out)
 }
 
 /// Reads half as many bytes as there are digits; `out` has that length.

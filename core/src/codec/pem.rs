@@ -7,6 +7,7 @@
 use super::{
     base64,
     der::{self, Point, PrivateParts},
+    writer::ascii,
 };
 use crate::Error;
 
@@ -74,8 +75,7 @@ pub fn encode<'o>(label: Label, der: &[u8], out: &'o mut [u8]) -> Result<&'o str
         at = append(out, at, &["\n"])?;
     }
     at = append(out, at, &[END, label.text(), DASHES, "\n"])?;
-    // Never not text: only ASCII was written.
-    out.get(..at).and_then(|text| core::str::from_utf8(text).ok()).ok_or(Error::BufferTooSmall)
+    ascii(out.get_mut(..at).ok_or(Error::BufferTooSmall)?)
 }
 
 /// What OpenSSL writes before a SEC1 key, with either line end: the name of the curve once more.
@@ -121,10 +121,8 @@ fn decode_lines(body: &[u8], eol: &str, out: &mut [u8], error: Error) -> Result<
             return Err(error);
         }
         let place = out.get_mut(at..).ok_or(Error::BufferTooSmall)?;
-        let bytes = base64::decode_secret(line, place).map_err(|refused| match refused {
-            Error::BufferTooSmall => refused,
-            _ => error,
-        })?;
+        let bytes = if line.len() == LINE_CHARS { base64::decode_secret_whole(line, place) } else { base64::decode_secret(line, place) };
+        let bytes = bytes.map_err(|refused| if refused == Error::BufferTooSmall { refused } else { error })?;
         at = at.saturating_add(bytes.len());
     }
     Ok(at)

@@ -42,6 +42,14 @@ impl<'o> Writer<'o> {
         Ok((text, rest))
     }
 
+    /// As [`Writer::finish`], for a text that holds secrets. It is ASCII.
+    ///
+    /// # Errors
+    /// `BUFFER_TOO_SMALL`
+    pub fn finish_secret(self) -> Result<&'o str, Error> {
+        ascii(self.out.get_mut(..self.needed).ok_or(Error::BufferTooSmall)?)
+    }
+
     /// Plain text.
     pub fn text(&mut self, text: &str) {
         let _ = self.put(text.as_bytes());
@@ -117,4 +125,11 @@ impl Sink for Writer<'_> {
         self.needed = self.needed.saturating_add(bytes.len());
         Ok(())
     }
+}
+
+/// The text in `bytes`, which is ASCII; it may be a secret. That it is text is all that is looked at, bit 7 of each byte:
+/// with those cleared, nothing that is looked at comes from the secret.
+pub(super) fn ascii(bytes: &mut [u8]) -> Result<&str, Error> {
+    bytes.iter_mut().for_each(|byte| *byte &= 0x7F);
+    core::str::from_utf8(bytes).map_err(|_| Error::JsonUtf8)
 }

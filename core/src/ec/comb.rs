@@ -75,7 +75,33 @@ impl Comb {
         }
     }
 
+    /// The bits of all passes, one pass after the other.
+    pub(super) fn transposed(self, scalar: &SignedBits) -> Transposed {
+        let mut words = [0; 4];
+        for pass in 0..self.passes {
+            let at = pass * self.teeth();
+            words[at / 64 % 4] |= self.teeth_of_pass(scalar, pass) << (at % 64);
+        }
+        Transposed(words)
+    }
+
+    /// What [`Comb::teeth_of_pass`] gives for the pass; above its bits may be some of the next one.
+    #[inline(always)]
+    pub(super) fn transposed_pass(self, scalar: &Transposed, pass: usize) -> u64 {
+        let at = pass * self.teeth();
+        scalar.0[at / 64 % 4] >> (at % 64)
+    }
+
+    const fn teeth(self) -> usize {
+        match self.passes {
+            4 => 64,
+            8 => 32,
+            _ => 16,
+        }
+    }
+
     /// The digit of `block` in a pass.
+    #[inline(always)]
     pub(super) fn digit(self, teeth: u64, block: usize) -> Digit {
         let bits = teeth >> (self.first_tooth(block) % 64);
         let sign = 1 << (self.width(block) - 1);
@@ -85,6 +111,10 @@ impl Comb {
         Digit { entry: self.first_entry(block) as u16 + signs as u16, negative: !positive }
     }
 }
+
+/// [`Comb::transposed`].
+#[derive(Clone, Copy, Default)]
+pub(super) struct Transposed([u64; 4]);
 
 /// One term of a comb's sum: an entry of its table, or minus that entry.
 #[derive(Clone, Copy, Default)]

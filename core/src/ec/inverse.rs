@@ -157,8 +157,8 @@ fn steps(count: usize, mut zeta: Signed, mut f: Word, mut g: Word) -> (Signed, W
     let (mut uv, mut qr): (u64, u64) = (1, 1 << 32);
     for _ in 0..count {
         // If delta > 0 and g is odd: (f, g) = (g, (g - f)/2). Else g = (g + (g odd)·f)/2.
-        let negative = word::loop_mask((zeta as Word) >> (BITS - 1));
-        let odd = word::loop_mask(g & 1);
+        let negative = word::mask((zeta as Word) >> (BITS - 1));
+        let odd = word::mask(g & 1);
         g = g.wrapping_add((f ^ negative).wrapping_sub(negative) & odd);
         qr = qr.wrapping_add((uv ^ extend(negative)).wrapping_sub(extend(negative)) & extend(odd));
         let swap = negative & odd;

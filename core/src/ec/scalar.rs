@@ -124,8 +124,7 @@ impl DefaultIsZeroes for SignedBits {}
 /// n or more, as [`Modulus::mul`] allows.
 pub(super) fn signed_bits_of_u1_u2(digest: &[u8; 32], r: &Scalar, s_inverse: &Scalar) -> [SignedBits; 2] {
     let half_w = montgomery(&s_inverse.0, &R2_HALVED);
-    [word::from_bytes(digest), r.0]
-        .map(|factor| SignedBits(N.add(&montgomery(&factor, &half_w), &ALL_ONES_HALVED)))
+    [word::from_bytes(digest), r.0].map(|factor| SignedBits(N.add(&montgomery(&factor, &half_w), &ALL_ONES_HALVED)))
 }
 
 #[inline(never)]

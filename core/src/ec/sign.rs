@@ -92,19 +92,21 @@ impl Drop for SecretScalar {
 /// k·G for 0 < k < n, in constant time.
 ///
 /// Every partial sum is a·G with a sum a of distinct powers of two, signed, so a is not zero; and before the last
-/// addition |a| < 2^256 - 2^252 < n. An addition fails only if the result is infinity, or if sum and entry are equal, so
+/// addition |a| < 2^256 - 2^248 < n. An addition fails only if the result is infinity, or if sum and entry are equal, so
 /// that subtracting the entry would give it. Both results are again such sums: of the last addition only they can reach n
 /// in size, and a complete formula is used there. The order makes this so: the highest block of the last pass is last.
 fn multiply_generator(k: &Scalar) -> Xyzz {
     let bits = Zeroizing::new(k.signed_bits());
-    let (last_pass, last_block) = (0, SIGNING_COMB.blocks - 1);
+    let (first_pass, last_pass, last_block) = (SIGNING_COMB.passes - 1, 0, SIGNING_COMB.blocks - 1);
     let mut sum = Zeroizing::new(Xyzz::INFINITY);
     for pass in (0..SIGNING_COMB.passes).rev() {
-        double(&mut sum);
+        if pass < first_pass {
+            double(&mut sum);
+        }
         let teeth = SIGNING_COMB.teeth_of_pass(&bits, pass);
         for block in 0..SIGNING_COMB.blocks {
             let term = look_up(SIGNING_COMB, teeth, block);
-            if pass == SIGNING_COMB.passes - 1 && block == 0 {
+            if pass == first_pass && block == 0 {
                 *sum = Xyzz::from_affine(&term);
             } else if pass == last_pass && block == last_block {
                 sum.add_affine_complete(&term);

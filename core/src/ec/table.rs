@@ -64,14 +64,14 @@ pub(super) fn build(point: &Affine, comb: Comb, entries: &mut [Entry]) {
 fn place_teeth(point: &Affine, comb: Comb, entries: &mut [Entry]) {
     let mut z = [Fe::ONE; MAX_TEETH];
     let mut tooth = Jacobian::from_affine(point);
-    for (place, z) in tooth_places(comb).zip(&mut z) {
+    for (k, (place, z)) in tooth_places(comb).zip(&mut z).enumerate() {
+        for _ in 0..if k > 0 { comb.passes } else { 0 } {
+            double(&mut tooth);
+        }
         if let Some(entry) = entries.get_mut(place) {
             *entry = Affine { x: tooth.x, y: tooth.y }.to_entry();
         }
         *z = tooth.z;
-        for _ in 0..comb.passes {
-            double(&mut tooth);
-        }
     }
     // Past the last tooth z is one.
     invert_all_vartime(&mut z);

@@ -95,7 +95,7 @@ fn signed_bits_mean_the_scalar() {
         let SignedBits(v) = u.signed_bits();
         let two = scalar(2);
         let all_ones = Scalar::from_words_reduced(&from_u64(&[u64::MAX; 4]));
-        let minus_one = Scalar::from_words_reduced(&word::from_u64(&to_u64(&N.sub(&from_u64(&[0; 4]), scalar(1).words()))));
+        let minus_one = Scalar::from_words_reduced(&N.sub(&from_u64(&[0; 4]), scalar(1).words()));
         let value = Scalar::from_words_reduced(&v).mul(&two).add(&all_ones.mul(&minus_one));
         assert!(value == u);
     }

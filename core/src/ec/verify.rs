@@ -82,8 +82,11 @@ fn add_combs(g: &Terms, q: &Terms, q_entries: &[Entry]) -> Xyzz {
     g.touch(&generator::TABLE.0);
     q.touch(q_entries);
     let mut sum = Xyzz::INFINITY;
-    for pass in (0..g.comb.passes.max(q.comb.passes)).rev() {
-        sum.double();
+    let passes = g.comb.passes.max(q.comb.passes);
+    for pass in (0..passes).rev() {
+        if pass + 1 < passes {
+            sum.double();
+        }
         let g_terms = g.of_pass(pass).iter().map(|digit| term(&generator::TABLE.0, *digit));
         let q_terms = q.of_pass(pass).iter().map(|digit| term(q_entries, *digit));
         for point in q_terms.chain(g_terms) {
@@ -101,8 +104,7 @@ pub(super) fn has_x(point: &Xyzz, r: &Scalar) -> bool {
     if point.zz.is_zero() {
         return false;
     }
-    Fe::from_value(r.words()).mul(&point.zz) == point.x
-        || r_plus_n(r).is_some_and(|x| x.mul(&point.zz) == point.x)
+    Fe::from_value(r.words()).mul(&point.zz) == point.x || r_plus_n(r).is_some_and(|x| x.mul(&point.zz) == point.x)
 }
 
 /// r + n, if that is below p.

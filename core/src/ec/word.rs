@@ -55,14 +55,6 @@ pub(super) const fn mask(bit: Word) -> Word {
     core::hint::black_box((0 as Word).wrapping_sub(bit))
 }
 
-/// [`mask`] where each one waits for the last: a processor with conditional moves gets no barrier, which would double
-/// the time of the loop. That no branch came of it is checked in the machine code (docs/design-ec.md, "Constant time").
-#[inline(always)]
-pub(super) const fn loop_mask(bit: Word) -> Word {
-    let mask = (0 as Word).wrapping_sub(bit);
-    if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) { mask } else { core::hint::black_box(mask) }
-}
-
 /// `a` if `condition`, else `b`, as a conditional move: for values in registers, not for what is read in a loop.
 #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(imagxp_force_32)))]
 #[inline(always)]
@@ -71,7 +63,12 @@ pub(super) fn choose(condition: bool, a: u64, b: u64) -> u64 {
 }
 
 /// `a` if `condition`, else `b`, for processors that may have no conditional move.
-#[cfg(all(target_pointer_width = "64", not(target_arch = "x86_64"), not(target_arch = "aarch64"), not(imagxp_force_32)))]
+#[cfg(all(
+    target_pointer_width = "64",
+    not(target_arch = "x86_64"),
+    not(target_arch = "aarch64"),
+    not(imagxp_force_32)
+))]
 #[inline(always)]
 pub(super) fn choose(condition: bool, a: u64, b: u64) -> u64 {
     b ^ (core::hint::black_box(u64::from(condition).wrapping_neg()) & (a ^ b))

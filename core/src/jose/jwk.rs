@@ -153,14 +153,42 @@ pub struct PrivateJwk {
 /// # Errors
 /// `PRIVKEY_INVALID`
 pub fn read_private(text: &[u8]) -> Result<PrivateJwk, Error> {
+    private(text).ok_or(Error::PrivkeyInvalid)
+}
+
+/// The reader of JSON is not made for secrets: it gets the text with the value of `d` painted over.
+fn private(text: &[u8]) -> Option<PrivateJwk> {
+    let (before, d, after) = around_d(text)?;
+    let mut public = Zeroizing::new([0; spec::document::PRIVATE_JWK_MAX]);
+    let mut places = public.iter_mut();
+    let painted = before.iter().chain(&PAINT).chain(after);
+    painted.zip(&mut places).for_each(|(byte, place)| *place = *byte);
+
     let mut nodes = [Node::default(); 24];
-    let document = Document::parse(text, &Limits::PAYLOAD, &mut nodes).map_err(|_| Error::PrivkeyInvalid)?;
+    let document = Document::parse(public.get(..text.len())?, &Limits::PAYLOAD, &mut nodes).ok()?;
     let jwk = document.root();
-    let is = |name: &str, value: &str| jwk.get(name).and_then(|v| v.as_text()).is_some_and(|text| text == *value);
-    if !is("kty", "EC") || !is("crv", "P-256") {
-        return Err(Error::PrivkeyInvalid);
+    let is = |name: &str, value: &[u8]| jwk.get(name)?.as_text()?.plain().filter(|text| text.as_bytes() == value);
+    is("kty", b"EC")?;
+    is("crv", b"P-256")?;
+    is("d", &PAINT)?;
+    let mut scalar = Zeroizing::new([0; 32]);
+    base64::url_decode_secret(d, &mut *scalar).ok()?;
+    Some(PrivateJwk { scalar, x: *coordinate(&jwk, "x")?, y: *coordinate(&jwk, "y")? })
+}
+
+/// Instead of the 43 characters of `d`: a character that JSON takes and base64 does not.
+const PAINT: [u8; 43] = [0x7F; 43];
+
+/// What is before the 43 characters of `d`, they, and what is after: found without a look at them, or behind.
+fn around_d(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let mut rest = text;
+    loop {
+        let name = rest.windows(3).position(|three| three == b"\"d\"")?;
+        rest = rest.get(name.saturating_add(3)..)?;
+        let value = rest.trim_ascii_start().strip_prefix(b":").and_then(|rest| rest.trim_ascii_start().strip_prefix(b"\""));
+        if let Some(value) = value {
+            let (d, after) = value.split_at_checked(PAINT.len())?;
+            return Some((text.get(..text.len().saturating_sub(value.len()))?, d, after));
+        }
     }
-    let read = |name| coordinate(&jwk, name).ok_or(Error::PrivkeyInvalid);
-    let (scalar, x, y) = (read("d")?, read("x")?, read("y")?);
-    Ok(PrivateJwk { scalar, x: *x, y: *y })
 }

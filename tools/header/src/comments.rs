@@ -42,10 +42,10 @@ fn write_comment(out: &mut String, indent: usize, block: &[&str]) {
     let margin = " ".repeat(indent);
     let block: Vec<&str> = block.iter().map(|line| line.get(indent..).unwrap_or_default()).collect();
     let lines = fill(&block, WIDTH - indent - 3);
-    if let [line] = lines.as_slice() {
-        if indent + line.chars().count() + 6 <= WIDTH {
-            return push(out, &format!("{margin}/* {line} */"));
-        }
+    if let [line] = lines.as_slice()
+        && indent + line.chars().count() + 6 <= WIDTH
+    {
+        return push(out, &format!("{margin}/* {line} */"));
     }
     push(out, &format!("{margin}/*"));
     for line in lines {

@@ -105,12 +105,7 @@ pub(super) fn negate_if(a: &Limbs, condition: bool) -> Limbs {
     let (t1, c) = sbb(P[1], a[1], c);
     let (t2, c) = sbb(P[2], a[2], c);
     let (t3, _) = sbb(P[3], a[3], c);
-    [
-        choose(condition, t0, a[0]),
-        choose(condition, t1, a[1]),
-        choose(condition, t2, a[2]),
-        choose(condition, t3, a[3]),
-    ]
+    [choose(condition, t0, a[0]), choose(condition, t1, a[1]), choose(condition, t2, a[2]), choose(condition, t3, a[3])]
 }
 
 /// The eight limbs of a·b, row by row.
@@ -244,12 +239,7 @@ fn subtract_p_once(a: &Limbs, carry: Carry) -> Limbs {
     let (s3, c) = sbb(a[3], P[3], c);
     let (_, below) = sbb(u64::from(carry), 0, c);
     let below = below != NONE;
-    [
-        choose(below, a[0], s0),
-        choose(below, a[1], s1),
-        choose(below, a[2], s2),
-        choose(below, a[3], s3),
-    ]
+    [choose(below, a[0], s0), choose(below, a[1], s1), choose(below, a[2], s2), choose(below, a[3], s3)]
 }
 
 #[inline(always)]
