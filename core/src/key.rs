@@ -66,7 +66,7 @@ impl PublicKey {
         spki
     }
 
-    fn to_xy(&self) -> ([u8; 32], [u8; 32]) {
+    fn to_xy(self) -> ([u8; 32], [u8; 32]) {
         let coordinates = self.to_coordinates();
         match coordinates.as_chunks::<32>().0 {
             [x, y] => (*x, *y),

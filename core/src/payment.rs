@@ -82,12 +82,11 @@ pub(crate) fn check<'r>(
         return Ok(Step::Paid(Paid { proof: Proof::Whitelist, token: None }));
     }
     let proof = headers.proof();
-    if policy.admits_ads() && payload.claims.ads_displayed && !proof.is_empty() {
-        if let Ok(step) = token(proof, Role::AdNetwork) {
-            return Ok(paid(step, Proof::AdProof));
-        }
+    let shown = policy.admits_ads() && payload.claims.ads_displayed && !proof.is_empty();
+    match shown.then(|| token(proof, Role::AdNetwork)) {
+        Some(Ok(step)) => Ok(paid(step, Proof::AdProof)),
+        _ => Err(refusal),
     }
-    Err(refusal)
 }
 
 /// A visa that is good for one request must have a `jti` to be known by.

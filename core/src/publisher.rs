@@ -44,6 +44,7 @@ pub struct Request<'a> {
 /// What `verify` says: go on, or fetch something first.
 #[must_use]
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "the large one is the ordinary one, and there is no heap")]
 pub enum Step<'r> {
     /// Fetch this document, [`crate::KeyCache::supply`] the answer, and call `verify` again with the same arguments.
     Need(Need<'r>),

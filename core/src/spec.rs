@@ -166,6 +166,8 @@ pub mod document {
     pub const JWKS_ENTRY_MAX: usize = 16_384;
     /// A private key, bytes of DER.
     pub const PRIVATE_KEY_MAX: usize = 512;
+    /// A private key, bytes of a JWK.
+    pub const PRIVATE_JWK_MAX: usize = 2_048;
 }
 
 /// Cache lives and pauses, seconds (T 8).

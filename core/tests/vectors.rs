@@ -1,5 +1,7 @@
 //! The project's own cases: `vectors/`, or the folder that `IMAGXP_VECTORS` names. Formats: `vectors/README.md`.
 
+#![allow(clippy::type_complexity, reason = "tables of files and the functions that run them")]
+
 mod cases;
 
 mod vectors {

@@ -169,7 +169,8 @@ static void make_forms(form *forms)
     }
     f->len = f->secret_len = 64;
     f = add(forms, "hex, newline", ALPHABET + SCALAR);
-    sprintf(f->text, "%s\n", forms->text);
+    memcpy(f->text, forms->text, 64);
+    f->text[64] = '\n';
     f->len = 65;
     f->secret_len = 64;
 

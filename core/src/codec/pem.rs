@@ -121,7 +121,11 @@ fn decode_lines(body: &[u8], eol: &str, out: &mut [u8], error: Error) -> Result<
             return Err(error);
         }
         let place = out.get_mut(at..).ok_or(Error::BufferTooSmall)?;
-        let bytes = if line.len() == LINE_CHARS { base64::decode_secret_whole(line, place) } else { base64::decode_secret(line, place) };
+        let bytes = if line.len() == LINE_CHARS {
+            base64::decode_secret_whole(line, place)
+        } else {
+            base64::decode_secret(line, place)
+        };
         let bytes = bytes.map_err(|refused| if refused == Error::BufferTooSmall { refused } else { error })?;
         at = at.saturating_add(bytes.len());
     }

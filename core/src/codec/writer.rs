@@ -105,10 +105,7 @@ impl<'o> Writer<'o> {
 ///
 /// # Errors
 /// `BUFFER_TOO_SMALL`, and those of `write`.
-pub fn write_whole(
-    out: &mut [u8],
-    write: impl Fn(&mut Writer<'_>) -> Result<(), Error>,
-) -> Result<&str, Error> {
+pub fn write_whole(out: &mut [u8], write: impl Fn(&mut Writer<'_>) -> Result<(), Error>) -> Result<&str, Error> {
     let mut counter = Writer::new(&mut []);
     write(&mut counter)?;
     let out = out.get_mut(..counter.needed()).ok_or(Error::BufferTooSmall)?;

@@ -167,10 +167,10 @@ fn private(text: &[u8]) -> Option<PrivateJwk> {
     let mut nodes = [Node::default(); 24];
     let document = Document::parse(public.get(..text.len())?, &Limits::PAYLOAD, &mut nodes).ok()?;
     let jwk = document.root();
-    let is = |name: &str, value: &[u8]| jwk.get(name)?.as_text()?.plain().filter(|text| text.as_bytes() == value);
-    is("kty", b"EC")?;
-    is("crv", b"P-256")?;
-    is("d", &PAINT)?;
+    let is = |name: &str, value: &str| jwk.get(name)?.as_text().filter(|text| *text == *value);
+    is("kty", "EC")?;
+    is("crv", "P-256")?;
+    jwk.get("d")?.as_text()?.plain().filter(|text| text.as_bytes() == PAINT)?;
     let mut scalar = Zeroizing::new([0; 32]);
     base64::url_decode_secret(d, &mut *scalar).ok()?;
     Some(PrivateJwk { scalar, x: *coordinate(&jwk, "x")?, y: *coordinate(&jwk, "y")? })
@@ -185,7 +185,8 @@ fn around_d(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     loop {
         let name = rest.windows(3).position(|three| three == b"\"d\"")?;
         rest = rest.get(name.saturating_add(3)..)?;
-        let value = rest.trim_ascii_start().strip_prefix(b":").and_then(|rest| rest.trim_ascii_start().strip_prefix(b"\""));
+        let value =
+            rest.trim_ascii_start().strip_prefix(b":").and_then(|rest| rest.trim_ascii_start().strip_prefix(b"\""));
         if let Some(value) = value {
             let (d, after) = value.split_at_checked(PAINT.len())?;
             return Some((text.get(..text.len().saturating_sub(value.len()))?, d, after));

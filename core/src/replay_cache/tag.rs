@@ -55,7 +55,7 @@ pub(super) fn name_tag(secret: &[u8; 32], name: &str) -> u32 {
 /// An approximation without a list of public suffixes (threats.md section 7, REP-5): the last two labels, three when
 /// the last but one has at most three letters (`example.co.uk`).
 pub(super) fn registrable(agent_id: &str) -> &str {
-    let mut dots = agent_id.rmatch_indices('.').map(|(at, _)| at);
+    let mut dots = agent_id.bytes().enumerate().rev().filter(|(_, byte)| *byte == b'.').map(|(at, _)| at);
     let Some(last) = dots.next() else { return agent_id };
     let Some(second) = dots.next() else { return agent_id };
     let short = last.saturating_sub(second) <= SHORT_LABEL.saturating_add(1);
