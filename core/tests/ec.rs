@@ -5,6 +5,7 @@
 //! combs meet the points they are to meet.
 #![cfg(feature = "ec")]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use imagxp::ec::{BatchItem, Point, SecretScalar, Shape, Signature, prepare, verify, verify_batch, verify_prepared};
@@ -17,32 +18,47 @@ use sha2::{Digest, Sha256};
 
 /// n, big-endian.
 const N: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
-const SIGNATURES_A_KEY: usize = 24;
+const SIGNATURES_A_KEY: usize = 40;
 
 #[test]
 fn every_path_says_what_p256_says() {
     let cases: usize = setting("IMAGXP_EC_CASES", 2_000);
-    let mut random = Random::new(setting("IMAGXP_EC_SEED", 1));
-    let (start, mut counted, mut done, mut said) = (Instant::now(), [0_usize; 2], 0, 0);
-    while done < cases {
-        let key = choose_key(&mut random);
-        let prepared = Prepared::new(&key);
-        let signed: Vec<_> = (0..SIGNATURES_A_KEY).map(|_| choose_case(&mut random, &key)).collect();
-        for case in &signed {
-            let expected = oracle(&key, case);
-            prepared.check(case, expected);
-            counted[usize::from(expected)] += 1;
+    let seed = setting("IMAGXP_EC_SEED", 1);
+    let (start, done) = (Instant::now(), AtomicUsize::new(0));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let one_thread = |thread: usize| {
+        let mut random = Random::new(seed * 1_000 + thread);
+        let mut counted = [0_usize; 2];
+        while done.load(Ordering::Relaxed) < cases {
+            one_key(&mut random, &mut counted);
+            let before = done.fetch_add(SIGNATURES_A_KEY, Ordering::Relaxed);
+            if before / 50_000 < (before + SIGNATURES_A_KEY) / 50_000 {
+                println!("{before} of {cases} signatures, {:.0} s", start.elapsed().as_secs_f64());
+            }
         }
-        prepared.check_batches(&signed, &mut random);
-        recovered_keys(&mut random);
-        done += signed.len();
-        if done >= said + 50_000 {
-            said = done;
-            println!("{done} of {cases} signatures, {:.0} s", start.elapsed().as_secs_f64());
-        }
+        counted
+    };
+    let counted: Vec<[usize; 2]> = std::thread::scope(|scope| {
+        let started: Vec<_> = (0..threads).map(|thread| scope.spawn(move || one_thread(thread))).collect();
+        started.into_iter().map(|thread| thread.join().expect("no difference")).collect()
+    });
+    let [invalid, valid] = [0, 1].map(|verdict| counted.iter().map(|counted| counted[verdict]).sum::<usize>());
+    println!("{valid} valid, {invalid} invalid, no difference");
+    assert!(invalid > cases / 10 && valid > cases / 4);
+}
+
+fn one_key(random: &mut Random, counted: &mut [usize; 2]) {
+    let d = choose_key(random);
+    let prepared = Prepared::new(&(ProjectivePoint::GENERATOR * d));
+    let cases: Vec<_> = (0..SIGNATURES_A_KEY).map(|_| choose_case(random, &d)).collect();
+    for case in &cases {
+        // u1·G + u2·Q is (u1 + u2·d)·G: one multiplication.
+        let expected = oracle(case, |u1, u2| ProjectivePoint::GENERATOR * (u1 + u2 * d));
+        prepared.check(case, expected);
+        counted[usize::from(expected)] += 1;
     }
-    println!("{} valid, {} invalid, no difference", counted[1], counted[0]);
-    assert!(counted[0] > cases / 10 && counted[1] > cases / 4);
+    prepared.check_batches(&cases, random);
+    recovered_keys(random);
 }
 
 /// Signatures with a chosen point R: also those whose x is n or more, which no search would meet.
@@ -59,7 +75,7 @@ fn recovered_keys(random: &mut Random) {
     if bool::from(r.is_zero()) {
         return;
     }
-    assert!(oracle(&key, &case));
+    assert!(oracle(&case, |u1, u2| ProjectivePoint::GENERATOR * u1 + key * u2));
     let point = point(&key);
     let signature = case.signature();
     assert!(verify(&point, &case.digest, &signature));
@@ -219,18 +235,18 @@ impl Case {
     }
 }
 
-/// FIPS 186-5 section 6.4.2, with the points of crate p256.
-fn oracle(key: &ProjectivePoint, case: &Case) -> bool {
+/// FIPS 186-5 section 6.4.2, with the points of crate p256. `sum` is u1·G + u2·Q.
+fn oracle(case: &Case, sum: impl Fn(Scalar, Scalar) -> ProjectivePoint) -> bool {
     let w = case.s.invert().unwrap();
     let e = <Scalar as Reduce<FieldBytes>>::reduce(&case.digest.into());
-    let point = ProjectivePoint::GENERATOR * (e * w) + *key * (case.r * w);
+    let point = sum(e * w, case.r * w);
     !bool::from(point.is_identity()) && x_mod_n(&point) == case.r
 }
 
 /// A case with chosen u1 and u2, sometimes spoiled.
-fn choose_case(random: &mut Random, key: &ProjectivePoint) -> Case {
+fn choose_case(random: &mut Random, d: &Scalar) -> Case {
     let (u1, u2) = (choose_scalar(random), choose_scalar(random));
-    let point = ProjectivePoint::GENERATOR * u1 + *key * u2;
+    let point = ProjectivePoint::GENERATOR * (u1 + u2 * d);
     let r = x_mod_n(&point);
     // u2 = r/s must not be zero, and infinity has no r: then anything, which must be refused.
     let u2 = if bool::from(u2.is_zero()) { Scalar::ONE } else { u2 };
@@ -255,14 +271,13 @@ fn choose_case(random: &mut Random, key: &ProjectivePoint) -> Case {
     case
 }
 
-/// d·G with d small, large, a half, a tooth of a comb, an entry of one: the key's comb then meets G's.
-fn choose_key(random: &mut Random) -> ProjectivePoint {
+/// A private key d: small, large, a half, a tooth of a comb, an entry of one: d·G's comb then meets G's.
+fn choose_key(random: &mut Random) -> Scalar {
     let d = match random.below(4) {
         0 => random.scalar(),
         _ => choose_scalar(random),
     };
-    let d = if bool::from(d.is_zero()) { Scalar::ONE } else { d };
-    ProjectivePoint::GENERATOR * d
+    if bool::from(d.is_zero()) { Scalar::ONE } else { d }
 }
 
 fn choose_scalar(random: &mut Random) -> Scalar {

@@ -36,6 +36,22 @@ pub enum What {
 }
 
 impl What {
+    /// The name as tools show it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotARecord => "NOT_A_RECORD",
+            Self::NotCanonical => "NOT_CANONICAL",
+            Self::Body => "BODY",
+            Self::Chain => "CHAIN",
+            Self::Previous => "PREVIOUS",
+            Self::Count { .. } => "COUNT",
+            Self::Key => "KEY",
+            Self::Signature => "SIGNATURE",
+            Self::Document => "DOCUMENT",
+        }
+    }
+
     /// One sentence for people.
     #[must_use]
     pub const fn help(self) -> &'static str {

@@ -1,5 +1,5 @@
 //! An agent, a publisher and their memory, ready made: what every test of a request needs.
-#![allow(dead_code, reason = "each test uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
 
 use imagxp::key_cache::Sizes;
 use imagxp::{
