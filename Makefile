@@ -7,7 +7,7 @@ CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
 # What `make test` runs, in this order: quick refusals first.
-PARTS := lint test-core vectors test-ffi test-host test-cli
+PARTS := lint test-core vectors test-ffi test-host test-cli test-jose
 TRUST := abi panic-free constant-time sanitize fuzz-smoke deny
 
 .PHONY: help
@@ -74,6 +74,18 @@ fuzz-smoke: setup ## every fuzz target for SECONDS_EACH (30) seconds
 .PHONY: fuzz
 fuzz: setup ## every fuzz target for an hour
 	@tools/fuzz.sh 3600
+
+.PHONY: constant-time
+constant-time: setup ## the shipped archive: valgrind with secrets undefined, and a timing test with a planted leak
+	@tools/constant-time.sh
+
+.PHONY: sanitize
+sanitize: setup ## the C programs under valgrind and AddressSanitizer; no secret is left behind
+	@tools/sanitize.sh
+
+.PHONY: test-jose
+test-jose: setup ## visas and key sets against jose (npm) and PyJWT
+	@tools/interop.sh
 
 .PHONY: ec-long
 ec-long: ## our curve against crate p256 on ten million cases

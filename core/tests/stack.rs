@@ -84,7 +84,7 @@ fn every_entry_point_stays_within_its_bound() {
         let mut words = vec![0; Policy::WORDS];
         let (mut scratch, mut out) = (vec![0; Request::SCRATCH], vec![0; SignedHeaders::BYTES_MAX]);
 
-        rows.push(("KeyPair::from_random", measure(&mut || { let _ = black_box(imagxp::KeyPair::from_random(&[9; 32]))); })));
+        rows.push(("KeyPair::from_random", measure(&mut || { let _ = black_box(imagxp::KeyPair::from_random(&[9; 32])); })));
         rows.push(("sign_request", measure(&mut || {
             let signing = Signing { hedge: &[3; 32], check: true };
             black_box(imagxp::sign_request(&pair, &claims(), &[2; 16], NOW, signing, &mut out).unwrap());
