@@ -114,7 +114,11 @@ impl<'t> Search<'t> {
         let before = self.faults.len();
         for (index, element) in audiences.as_written().enumerate() {
             if !self.good("audiences", &format!("[{}]", element.raw())) {
-                self.blame(&element, &format!("audiences[{index}]"), "a name of this publisher: see `audiences`".to_owned());
+                self.blame(
+                    &element,
+                    &format!("audiences[{index}]"),
+                    "a name of this publisher: see `audiences`".to_owned(),
+                );
             }
         }
         if self.faults.len() == before {
@@ -190,7 +194,8 @@ fn sentence(path: &str, name: &str) -> String {
     if !known.is_empty() && !name.is_empty() {
         return known;
     }
-    let names = MEMBERS.iter().map(|(path, _)| path.rsplit('.').next().unwrap_or(path)).filter(|known| !known.is_empty());
+    let names =
+        MEMBERS.iter().map(|(path, _)| path.rsplit('.').next().unwrap_or(path)).filter(|known| !known.is_empty());
     let nearest = names.map(|known| (distance(known, name), known)).min().filter(|(distance, _)| *distance <= 3);
     let meant = nearest.map_or(String::new(), |(_, known)| format!(": did you mean {known}?"));
     format!("no such member{meant}")
@@ -267,7 +272,10 @@ mod tests {
             (r#"{"audiences":[]}"#, "audiences"),
             (r#"{"monetization":{"brokerUrl":"http://a.example"}}"#, "monetization.brokerUrl"),
             (r#"{"monetization":{"paymentConfig":{"issuer":"a"}}}"#, "monetization.paymentConfig.jwksUrl"),
-            (r#"{"monetization":{"adNetwork":{"issuer":"","jwksUrl":"https://a.example"}}}"#, "monetization.adNetwork.issuer"),
+            (
+                r#"{"monetization":{"adNetwork":{"issuer":"","jwksUrl":"https://a.example"}}}"#,
+                "monetization.adNetwork.issuer",
+            ),
             (r#"{"monetization":{"adNetwork":{"issuer":"a","jwksUrl":"x"}}}"#, "monetization.adNetwork.jwksUrl"),
             (r#"{"monetization":{"brokerURL":"https://a.example"}}"#, "monetization.brokerURL"),
             (r#"{"development":true,"audiences":["nytimes.com"]}"#, "audiences[0]"),

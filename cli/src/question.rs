@@ -79,5 +79,4 @@ impl Question {
         });
         Visit { method: &self.method, scheme, authority, target: path, vouched: 0, headers }
     }
-
 }

@@ -3,16 +3,16 @@
 use std::path::Path;
 
 use imagxp::{
-    Answer, Bound, Error, Grant, KeyCache, Kind, Need, Policy, Proof, ReplayCache, Request, Sizes, Step, UnixMillis, Visit,
-    Visitor,
+    Answer, Bound, Error, Grant, KeyCache, Kind, Need, Policy, Proof, ReplayCache, Request, Sizes, Step, UnixMillis,
+    Visit, Visitor,
 };
 use imagxp_host::fetch::{Fetched, Fetcher};
 use imagxp_host::system;
 use tokio::runtime::Runtime;
 
 use crate::failure::Failure;
-use crate::net::{self, Net};
 use crate::input;
+use crate::net::{self, Net};
 
 /// Where documents come from.
 pub(crate) struct Sources {

@@ -72,12 +72,7 @@ fn compose<'j>(
     Ok((json, canonical::digest_of_text(json.as_bytes())?))
 }
 
-fn write_payload(
-    claims: &Claims<'_>,
-    nonce: &[u8; 16],
-    now: UnixMillis,
-    writer: &mut Writer<'_>,
-) -> Result<(), Error> {
+fn write_payload(claims: &Claims<'_>, nonce: &[u8; 16], now: UnixMillis, writer: &mut Writer<'_>) -> Result<(), Error> {
     if now.ms() <= 0 {
         return Err(Error::ClockUnknown);
     }

@@ -1,5 +1,6 @@
 //! Whose request it is: the key's owner by the manifest, and the signature (threats.md ORD-8 to ORD-10).
 
+use crate::Error;
 use crate::canonical;
 use crate::claims::Payload;
 use crate::key::{Kid, PublicKey};
@@ -9,8 +10,6 @@ use crate::policy::Policy;
 use crate::signed::Signed;
 use crate::time::UnixMillis;
 use crate::visitor::Visitor;
-use crate::Error;
-
 
 /// Who signed, as far as it is known.
 #[derive(Clone, Copy, Debug)]

@@ -146,10 +146,12 @@ mod canonical;
 mod claims;
 pub mod codec;
 pub mod discovery;
-#[cfg(not(feature = "ec"))]
-mod fallback;
+#[cfg(feature = "ec")]
+pub mod ec;
 pub mod error;
 pub mod evidence;
+#[cfg(not(feature = "ec"))]
+mod fallback;
 pub mod feedback;
 mod headers;
 pub mod host;
@@ -175,16 +177,14 @@ mod verdict;
 pub mod visa;
 pub mod visitor;
 #[cfg(feature = "ec")]
-pub mod ec;
-#[cfg(feature = "ec")]
 use ec as curve;
 #[cfg(not(feature = "ec"))]
 use fallback as curve;
 
 pub use agent::{Manifest, sign_request, write_manifest};
 pub use broker::{PublishedKey, issue_visa, write_jwks};
-pub use curve::Shape;
 pub use claims::{Claims, Purpose, check_nonce};
+pub use curve::Shape;
 pub use error::Error;
 pub use headers::{Headers, SignedHeaders};
 pub use key::{KeyPair, PublicKey, Signing};

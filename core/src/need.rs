@@ -1,7 +1,7 @@
 //! What a verifier lacks, and what the host found when it went for it. The library never fetches (protocol.md section 3).
 
-use crate::url::Url;
 use crate::spec;
+use crate::url::Url;
 
 /// Which document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

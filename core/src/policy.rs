@@ -2,8 +2,8 @@
 
 use crate::codec::decimal;
 use crate::codec::json::{Document, Kind, Limits, Node, Value};
-use crate::url::Url;
 use crate::need::Need;
+use crate::url::Url;
 use crate::visitor::Strategy;
 use crate::{Error, Purpose, spec};
 

@@ -116,7 +116,8 @@ impl<'a> Request<'a> {
         if !policy.admits(payload.claims.purpose) {
             return Err(Error::PurposeRefused);
         }
-        let paid = match payment::check(&self.visit.headers, self.visit.vouched, payload, &identity, policy, keys, now)? {
+        let paid = match payment::check(&self.visit.headers, self.visit.vouched, payload, &identity, policy, keys, now)?
+        {
             payment::Step::Need(need) => return Ok(Step::Need(need)),
             payment::Step::Paid(paid) => paid,
         };
@@ -147,11 +148,8 @@ impl<'a> Request<'a> {
 
     /// Headers that repeat the payload must agree with it (protocol.md section 2).
     fn check_informational(&self, payload: &Payload<'_>) -> Result<(), Error> {
-        let agree = [
-            (Name::AgentId, payload.claims.agent_id),
-            (Name::Timestamp, payload.ts_text),
-            (Name::Alg, spec::ALG),
-        ];
+        let agree =
+            [(Name::AgentId, payload.claims.agent_id), (Name::Timestamp, payload.ts_text), (Name::Alg, spec::ALG)];
         let disagrees = |(name, value): &(Name, &str)| {
             let header = self.visit.headers.get(*name);
             !header.is_empty() && header != value.as_bytes()

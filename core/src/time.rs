@@ -54,7 +54,6 @@ impl UnixMillis {
         Self(self.0.saturating_sub(ms))
     }
 
-
     /// Milliseconds from `earlier` to here; negative if `earlier` is the later one.
     #[must_use]
     pub const fn ms_since(self, earlier: Self) -> i64 {

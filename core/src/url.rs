@@ -166,8 +166,20 @@ mod tests {
 
     #[test]
     fn no_resource_at_all() {
-        let bad = ["", "/a", "ftp://pub.example.com/", "https:///a", "https://u@pub.example.com/", "https://pub.example.com/a/../b"];
-        let worse = ["https://pub.example.com/%2E./b", "https://pub.example.com\\a", "https://pub.example.com/\n", "//pub.example.com/"];
+        let bad = [
+            "",
+            "/a",
+            "ftp://pub.example.com/",
+            "https:///a",
+            "https://u@pub.example.com/",
+            "https://pub.example.com/a/../b",
+        ];
+        let worse = [
+            "https://pub.example.com/%2E./b",
+            "https://pub.example.com\\a",
+            "https://pub.example.com/\n",
+            "//pub.example.com/",
+        ];
         for resource in bad.into_iter().chain(worse) {
             assert_eq!(exact(resource, "pub.example.com", "/a"), Err(Error::ResourceInvalid), "{resource}");
             let off = bind(resource, "https", "pub.example.com", "/a", ResourceBinding::Off);

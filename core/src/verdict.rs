@@ -98,9 +98,9 @@ impl<'r> Verified<'r> {
     /// both must be new. All nodes share the secret (threats.md section 7).
     #[must_use]
     pub fn tags(&self, secret: &[u8; 32]) -> [Option<Tag>; 2] {
-        let nonce = self.payload.map(|payload| {
-            nonce_tag(secret, payload.claims.agent_id, payload.nonce, payload.ts, self.window_ms)
-        });
+        let nonce = self
+            .payload
+            .map(|payload| nonce_tag(secret, payload.claims.agent_id, payload.nonce, payload.ts, self.window_ms));
         let visa = self.visa_use().map(|visa| jti_tag(secret, visa.issuer, visa.jti, visa.exp_s));
         [nonce, visa]
     }

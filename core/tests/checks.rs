@@ -8,12 +8,14 @@ use imagxp::Error;
 const BEGIN: &str = "<!-- table: written by core/tests/checks.rs -->\n";
 
 fn table() -> String {
-    let mut text = String::from("| number | code | status | the client sees | what to mend |\n| ---: | --- | --- | --- | --- |\n");
+    let mut text =
+        String::from("| number | code | status | the client sees | what to mend |\n| ---: | --- | --- | --- | --- |\n");
     for error in Error::ALL {
         let public = if error.public() == *error { "" } else { error.public().name() };
         let retry = error.retry_after_s().map_or(String::new(), |s| format!(", retry after {s} s"));
         let help = error.help().replace('|', "\\|");
-        writeln!(text, "| {} | `{}` | {}{retry} | {public} | {help} |", error.number(), error.name(), error.status()).unwrap();
+        writeln!(text, "| {} | `{}` | {}{retry} | {public} | {help} |", error.number(), error.name(), error.status())
+            .unwrap();
     }
     text
 }
@@ -27,7 +29,10 @@ fn the_page_is_the_table() {
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, &expected).unwrap();
     }
-    assert!(page == expected || std::env::var_os("UPDATE").is_some(), "docs/checks.md is not the table: UPDATE=1 writes it");
+    assert!(
+        page == expected || std::env::var_os("UPDATE").is_some(),
+        "docs/checks.md is not the table: UPDATE=1 writes it"
+    );
 }
 
 #[test]

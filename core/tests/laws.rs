@@ -3,9 +3,7 @@
 mod support;
 
 use imagxp::codec::{jcs, json, writer::Writer};
-use imagxp::{
-    Claims, Error, Keys, Policy, Purpose, Request, SignedHeaders, Signing, Step, UnixMillis,
-};
+use imagxp::{Claims, Error, Keys, Policy, Purpose, Request, SignedHeaders, Signing, Step, UnixMillis};
 use proptest::prelude::*;
 use support::{AGENT, NOW, OPEN, Site, URL, claims, key, signed, visit};
 

@@ -7,7 +7,23 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 5] = [
     &["codec", "ec", "fallback"],
     &["jose"],
-    &["manifest", "policy", "visitor", "claims", "headers", "url", "need", "key_cache", "replay_cache", "visa", "payment", "identity", "verdict", "signed", "canonical"],
+    &[
+        "manifest",
+        "policy",
+        "visitor",
+        "claims",
+        "headers",
+        "url",
+        "need",
+        "key_cache",
+        "replay_cache",
+        "visa",
+        "payment",
+        "identity",
+        "verdict",
+        "signed",
+        "canonical",
+    ],
     &["feedback", "provenance", "evidence", "story", "discovery", "refusal"],
     &["agent", "publisher", "broker"],
 ];
@@ -34,7 +50,8 @@ fn codec_and_ec_know_nothing_of_the_protocol() {
     sources(&root, &mut files);
     assert!(files.len() > 20);
     for file in files {
-        let module = file.strip_prefix(&root).unwrap().components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+        let module =
+            file.strip_prefix(&root).unwrap().components().next().unwrap().as_os_str().to_string_lossy().into_owned();
         let module = module.trim_end_matches(".rs");
         if !["codec", "ec"].contains(&module) {
             continue;

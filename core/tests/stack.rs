@@ -84,65 +84,119 @@ fn every_entry_point_stays_within_its_bound() {
         let mut words = vec![0; Policy::WORDS];
         let (mut scratch, mut out) = (vec![0; Request::SCRATCH], vec![0; SignedHeaders::BYTES_MAX]);
 
-        rows.push(("KeyPair::from_random", measure(&mut || { let _ = black_box(imagxp::KeyPair::from_random(&[9; 32])); })));
-        rows.push(("sign_request", measure(&mut || {
-            let signing = Signing { hedge: &[3; 32], check: true };
-            black_box(imagxp::sign_request(&pair, &claims(), &[2; 16], NOW, signing, &mut out).unwrap());
-        })));
-        rows.push(("write_manifest", measure(&mut || {
-            let m = imagxp::Manifest { agent_id: AGENT, public_key: pair.public(), contact_email: None, keys: &[], revoked: &[] };
-            black_box(imagxp::write_manifest(&m, &mut out).unwrap());
-        })));
-        rows.push(("Policy::parse", measure(&mut || { let _ = black_box(Policy::parse(OPEN.as_bytes(), &mut words)); })));
-        rows.push(("Request::parse", measure(&mut || { let _ = black_box(Request::parse(&visit, &mut scratch)); })));
+        rows.push((
+            "KeyPair::from_random",
+            measure(&mut || {
+                let _ = black_box(imagxp::KeyPair::from_random(&[9; 32]));
+            }),
+        ));
+        rows.push((
+            "sign_request",
+            measure(&mut || {
+                let signing = Signing { hedge: &[3; 32], check: true };
+                black_box(imagxp::sign_request(&pair, &claims(), &[2; 16], NOW, signing, &mut out).unwrap());
+            }),
+        ));
+        rows.push((
+            "write_manifest",
+            measure(&mut || {
+                let m = imagxp::Manifest {
+                    agent_id: AGENT,
+                    public_key: pair.public(),
+                    contact_email: None,
+                    keys: &[],
+                    revoked: &[],
+                };
+                black_box(imagxp::write_manifest(&m, &mut out).unwrap());
+            }),
+        ));
+        rows.push((
+            "Policy::parse",
+            measure(&mut || {
+                let _ = black_box(Policy::parse(OPEN.as_bytes(), &mut words));
+            }),
+        ));
+        rows.push((
+            "Request::parse",
+            measure(&mut || {
+                let _ = black_box(Request::parse(&visit, &mut scratch));
+            }),
+        ));
 
         let request = Request::parse(&visit, &mut scratch).unwrap();
         let policy_words = site.policy.clone();
         let policy = Policy::attach(&policy_words).unwrap();
-        rows.push(("Request::verify, cold key", measure(&mut || {
-            let step = request.verify(&policy, &Keys::attach(&site.keys).unwrap(), NOW);
-            assert!(matches!(black_box(step), Ok(Step::Need(_))));
-        })));
+        rows.push((
+            "Request::verify, cold key",
+            measure(&mut || {
+                let step = request.verify(&policy, &Keys::attach(&site.keys).unwrap(), NOW);
+                assert!(matches!(black_box(step), Ok(Step::Need(_))));
+            }),
+        ));
         let url = format!("https://{AGENT}/.well-known/imagxp-agent.json");
         let need = Need { kind: Kind::Manifest, url: &url, host: AGENT, configured: false, max_len: 8_192 };
         let body = hostile_manifest();
-        rows.push(("KeyCache::supply, manifest", measure(&mut || {
-            let answer = Answer::Found { body: &body, max_age_s: None };
-            KeyCache::attach(&mut site.keys).unwrap().supply(&need, answer, NOW).unwrap();
-        })));
+        rows.push((
+            "KeyCache::supply, manifest",
+            measure(&mut || {
+                let answer = Answer::Found { body: &body, max_age_s: None };
+                KeyCache::attach(&mut site.keys).unwrap().supply(&need, answer, NOW).unwrap();
+            }),
+        ));
         let jwks = largest_jwks();
         assert!(jwks.len() <= 65_536 && jwks.len() > 60_000, "{}", jwks.len());
-        let need = Need { kind: Kind::Jwks, url: "https://b.example/jwks", host: "b.example", configured: true, max_len: 65_536 };
-        rows.push(("KeyCache::supply, JWK Set of 64 KiB", measure(&mut || {
-            let answer = Answer::Found { body: &jwks, max_age_s: None };
-            KeyCache::attach(&mut site.keys).unwrap().supply(&need, answer, NOW).unwrap();
-        })));
+        let need = Need {
+            kind: Kind::Jwks,
+            url: "https://b.example/jwks",
+            host: "b.example",
+            configured: true,
+            max_len: 65_536,
+        };
+        rows.push((
+            "KeyCache::supply, JWK Set of 64 KiB",
+            measure(&mut || {
+                let answer = Answer::Found { body: &jwks, max_age_s: None };
+                KeyCache::attach(&mut site.keys).unwrap().supply(&need, answer, NOW).unwrap();
+            }),
+        ));
         let good = manifest(AGENT, &pair);
         site.supply(AGENT, Answer::Found { body: &good, max_age_s: None }, NOW);
-        rows.push(("Request::verify, known key", measure(&mut || {
-            let step = request.verify(&policy, &Keys::attach(&site.keys).unwrap(), NOW);
-            assert!(matches!(black_box(step), Ok(Step::Verified(_))));
-        })));
+        rows.push((
+            "Request::verify, known key",
+            measure(&mut || {
+                let step = request.verify(&policy, &Keys::attach(&site.keys).unwrap(), NOW);
+                assert!(matches!(black_box(step), Ok(Step::Verified(_))));
+            }),
+        ));
         let Ok(Step::Verified(verified)) = request.verify(&policy, &Keys::attach(&site.keys).unwrap(), NOW) else {
             panic!("verified")
         };
         let id = verified.grant().prepare;
         let mut verified = Some(verified);
-        rows.push(("Verified::admit", measure(&mut || {
-            let mut replay = ReplayCache::attach(&mut site.replay).unwrap();
-            black_box(verified.take().unwrap().admit(&mut replay, NOW).unwrap());
-        })));
+        rows.push((
+            "Verified::admit",
+            measure(&mut || {
+                let mut replay = ReplayCache::attach(&mut site.replay).unwrap();
+                black_box(verified.take().unwrap().admit(&mut replay, NOW).unwrap());
+            }),
+        ));
         if let Some(id) = id {
-            rows.push(("KeyCache::prepare", measure(&mut || {
-                assert!(KeyCache::attach(&mut site.keys).unwrap().prepare(id, NOW).unwrap());
-            })));
+            rows.push((
+                "KeyCache::prepare",
+                measure(&mut || {
+                    assert!(KeyCache::attach(&mut site.keys).unwrap().prepare(id, NOW).unwrap());
+                }),
+            ));
         }
         let token = format!("{}.{}.{}", "e".repeat(500), "e".repeat(3_300), "A".repeat(86));
-        rows.push(("visa::verify", measure(&mut || {
-            let keys = Keys::attach(&site.keys).unwrap();
-            let step = visa::verify(token.as_bytes(), imagxp::policy::Role::Broker, None, &policy, &keys, NOW);
-            assert_eq!(black_box(step).err(), Some(Error::JwtHeader));
-        })));
+        rows.push((
+            "visa::verify",
+            measure(&mut || {
+                let keys = Keys::attach(&site.keys).unwrap();
+                let step = visa::verify(token.as_bytes(), imagxp::policy::Role::Broker, None, &policy, &keys, NOW);
+                assert_eq!(black_box(step).err(), Some(Error::JwtHeader));
+            }),
+        ));
 
         for (name, bytes) in &rows {
             println!("| `{name}` | {bytes} |");

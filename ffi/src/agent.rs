@@ -7,7 +7,7 @@ use imagxp_core::{Claims, Error, Purpose, SignedHeaders, Signing, UnixMillis};
 use crate::agent_keys::{self, public};
 use crate::host::Text;
 use crate::memory::{Input, Output, Region, disjoint};
-use crate::status::{OK, answer};
+use crate::status::{OK, answer, answer_and_wipe};
 use crate::texts::{Texts, text};
 use crate::types::*;
 
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn imagxp_request_sign(
     out: imagxp_buf,
     headers: *mut imagxp_signed,
 ) -> imagxp_status {
-    answer(|| {
+    answer_and_wipe(|| {
         let target = Target::new(out, headers)?;
         let outputs = [target.out.region(), target.headers.region()];
         let (key, nonce) = (Input::one(key)?, Input::bytes::<16>(nonce)?);

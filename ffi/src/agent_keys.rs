@@ -5,7 +5,7 @@ use zeroize::Zeroize;
 
 use crate::host::Text;
 use crate::memory::{Input, Output, disjoint};
-use crate::status::{OK, answer};
+use crate::status::{OK, answer, answer_and_wipe};
 use crate::types::*;
 
 /// `imagxpS1`: what the words are, and the version of their layout.
@@ -40,7 +40,7 @@ pub(crate) fn public(text: &[u8]) -> Result<PublicKey, Error> {
 }
 
 fn make(key: *mut imagxp_key, input: Input<u8>, read: fn(&[u8]) -> Result<KeyPair, Error>) -> imagxp_status {
-    answer(|| {
+    answer_and_wipe(|| {
         let key = Output::one(key)?;
         disjoint(&[key.region()], &[input.region()])?;
         // SAFETY: checked, and apart from each other.
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn imagxp_key_public(
     out: imagxp_buf,
     needed: *mut usize,
 ) -> imagxp_status {
-    answer(|| {
+    answer_and_wipe(|| {
         let (key, out) = (Input::one(key)?, Text::new(out, needed)?);
         disjoint(&out.regions(), &[key.region()])?;
         // SAFETY: checked.
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn imagxp_key_export(
     out: imagxp_buf,
     needed: *mut usize,
 ) -> imagxp_status {
-    answer(|| {
+    answer_and_wipe(|| {
         let (key, out) = (Input::one(key)?, Text::new(out, needed)?);
         disjoint(&out.regions(), &[key.region()])?;
         // SAFETY: checked.

@@ -16,6 +16,26 @@ pub(crate) fn answer(call: impl FnOnce() -> Result<imagxp_status, Error>) -> ima
     call().unwrap_or_else(|error| error as imagxp_status)
 }
 
+/// The answer of a call that has a private key in its hands. What it left on the stack is overwritten: drops wipe what a
+/// variable holds at its end, not the copies that moves and spilled registers leave (threats.md K4).
+pub(crate) fn answer_and_wipe(call: impl FnOnce() -> Result<imagxp_status, Error>) -> imagxp_status {
+    let status = leaving_traces(call);
+    wipe_stack();
+    status
+}
+
+#[inline(never)]
+fn leaving_traces(call: impl FnOnce() -> Result<imagxp_status, Error>) -> imagxp_status {
+    answer(call)
+}
+
+/// As deep as a signature or the reader of a key goes: ffi/tests/wipe.c looks whether that is enough.
+#[inline(never)]
+fn wipe_stack() {
+    let mut dead = [0_u64; 1024];
+    core::hint::black_box(&mut dead);
+}
+
 /// A text that lives for ever.
 pub(crate) fn constant(text: &'static str) -> imagxp_str {
     imagxp_str { ptr: text.as_ptr().cast(), len: text.len() }

@@ -13,7 +13,7 @@
 #include "check.h"
 
 #define RANDOM_KEYS 256
-#define SAMPLES 16000
+#define SAMPLES 24000
 #define ROUNDS 6
 /* Of |t|: one in 10^5 by chance, and all rounds must show it. */
 #define LEAK 4.5

@@ -119,7 +119,11 @@ impl Inspect {
         let entries = read(&body);
         let refusal = entries.as_ref().map_or_else(|error| Some(*error), |entries| judge(entries));
         let entries = entries.unwrap_or_default();
-        if self.json { print_json(&entries, refusal)? } else { print_text(&entries, refusal)? }
+        if self.json {
+            print_json(&entries, refusal)?
+        } else {
+            print_text(&entries, refusal)?
+        }
         Ok(if refusal.is_none() { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 }
@@ -205,9 +209,7 @@ fn print_text(entries: &[Entry], refusal: Option<Error>) -> Result<(), Failure> 
 }
 
 fn print_json(entries: &[Entry], refusal: Option<Error>) -> Result<(), Failure> {
-    let entry = |entry: &Entry| {
-        json!({"kid": entry.kid, "thumbprint": entry.thumbprint, "state": entry.state, "why": entry.why})
-    };
+    let entry = |entry: &Entry| json!({"kid": entry.kid, "thumbprint": entry.thumbprint, "state": entry.state, "why": entry.why});
     let keys: Vec<_> = entries.iter().map(entry).collect();
     let code = refusal.map_or("OK", Error::name);
     print::line(&json!({"code": code, "help": refusal.map(Error::help), "keys": keys}).to_string())

@@ -69,7 +69,11 @@ impl Check {
             Ok(policy) => print_good(&policy)?,
             Err(_) => {
                 let faults = policy_fault::find(&text);
-                if self.json { print_wrong_json(&faults)? } else { self.print_wrong(&faults)? }
+                if self.json {
+                    print_wrong_json(&faults)?
+                } else {
+                    self.print_wrong(&faults)?
+                }
                 return Ok(ExitCode::from(1));
             }
         }
@@ -164,7 +168,9 @@ fn payment(policy: &Compiled<'_>) -> &'static str {
 fn resource_binding(policy: &Compiled<'_>) -> (&'static str, &'static str) {
     match policy.resource_binding() {
         ResourceBinding::Exact => ("exact", "a request is good for exactly the URL that it was signed for"),
-        ResourceBinding::Authority => ("authority", "a request is good for any page of the site that it was signed for"),
+        ResourceBinding::Authority => {
+            ("authority", "a request is good for any page of the site that it was signed for")
+        }
         ResourceBinding::Off => ("off", "a request is good wherever it is sent, whatever it was signed for"),
     }
 }

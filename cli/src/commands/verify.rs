@@ -119,9 +119,10 @@ impl Verify {
     ) -> Result<Result<Admitted, Error>, Failure> {
         let named = request.claims().and_then(|claims| Target::parse(claims.resource).ok());
         match named.filter(|_| target.is_none()) {
-            Some(named) => verifier::decide(&self.question.visit(visit.headers, Some(&named)), policy, sources, now, asked),
+            Some(named) => {
+                verifier::decide(&self.question.visit(visit.headers, Some(&named)), policy, sources, now, asked)
+            }
             None => verifier::decide(visit, policy, sources, now, asked),
         }
     }
-
 }

@@ -4,11 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use imagxp::visa::{self, Holder, Token, TokenStep};
 use imagxp::policy::{Micros, Role};
-use imagxp::{
-    Error, KeyCache, Policy, Signing, Sizes, UnixMillis, broker, codec::decimal, host, money, spec,
-};
+use imagxp::visa::{self, Holder, Token, TokenStep};
+use imagxp::{Error, KeyCache, Policy, Signing, Sizes, UnixMillis, broker, codec::decimal, host, money, spec};
 use imagxp_host::system;
 use serde_json::{Value, json};
 
@@ -180,7 +178,13 @@ struct Verify {
     #[arg(value_name = "FILE|TOKEN")]
     token: Option<String>,
     /// Who must have issued it (iss)
-    #[arg(long, value_name = "URL", conflicts_with = "policy", required_unless_present = "policy", requires = "audience")]
+    #[arg(
+        long,
+        value_name = "URL",
+        conflicts_with = "policy",
+        required_unless_present = "policy",
+        requires = "audience"
+    )]
     issuer: Option<String>,
     /// Whom it must be for (aud)
     #[arg(long, value_name = "NAME", conflicts_with = "policy")]
@@ -265,7 +269,11 @@ impl Verify {
             not_checked.push(("holder", "nobody presents it: give --agent-id and --agent-key"));
         }
         let report = Report { result, asked, not_checked, now };
-        if self.json { print::line(&report.json().to_string())? } else { report.print()? }
+        if self.json {
+            print::line(&report.json().to_string())?
+        } else {
+            report.print()?
+        }
         Ok(if report.result.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 

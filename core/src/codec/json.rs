@@ -133,7 +133,8 @@ impl<'t, 'n> Document<'t, 'n> {
     /// `JSON_TOO_MANY_MEMBERS` as well.
     pub fn parse(text: &'t [u8], limits: &Limits, nodes: &'n mut [Node]) -> Result<Self, Error> {
         let text = utf8(text)?;
-        let used = Reader { text, rest: text.as_bytes(), limits, nodes, used: 0, open: Link::NONE, depth: 0 }.document()?;
+        let used =
+            Reader { text, rest: text.as_bytes(), limits, nodes, used: 0, open: Link::NONE, depth: 0 }.document()?;
         Ok(Self { text, nodes: nodes.get(..used).unwrap_or_default() })
     }
 

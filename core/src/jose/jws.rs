@@ -71,9 +71,8 @@ impl<'t> Token<'t> {
         if !root.get("alg").and_then(|alg| alg.as_text()).is_some_and(|alg| alg == *spec::ALG) {
             return Err(Error::JwtAlg);
         }
-        let typ_good = root.get("typ").is_none_or(|typ| {
-            typ.as_text().is_some_and(|typ| types.iter().any(|known| typ == **known))
-        });
+        let typ_good =
+            root.get("typ").is_none_or(|typ| typ.as_text().is_some_and(|typ| types.iter().any(|known| typ == **known)));
         if !typ_good || spec::jwt::REFUSED.iter().any(|name| root.get(name).is_some()) {
             return Err(Error::JwtHeader);
         }

@@ -40,7 +40,8 @@ impl<'m> Issuer<'m> {
     pub(crate) fn find(&self, kid: Option<Tag>) -> Option<(super::KeyId, PublicKey, Option<usize>)> {
         let count = self.record.count().min(spec::document::JWKS_KEYS_MAX);
         let index = match kid {
-            Some(kid) => (0..count).find(|index| key_words(self.record.0, *index).is_some_and(|w| w.starts_with(&[kid.0, kid.1]))),
+            Some(kid) => (0..count)
+                .find(|index| key_words(self.record.0, *index).is_some_and(|w| w.starts_with(&[kid.0, kid.1]))),
             None => (count == 1).then_some(0),
         }?;
         let [_, _, point @ .., link] = key_words(self.record.0, index)?;

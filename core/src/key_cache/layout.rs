@@ -95,8 +95,7 @@ impl Layout {
         let refused = names.checked_div(4)?.max(1);
         let agents = Region { start: header::LEN, slots: names.checked_sub(refused)?, stride: super::agents::WORDS };
         let refused = Region { start: agents.end()?, slots: refused, stride: super::refused::WORDS };
-        let issuers =
-            Region { start: refused.end()?, slots: count(sizes.issuers)?, stride: super::issuers::WORDS };
+        let issuers = Region { start: refused.end()?, slots: count(sizes.issuers)?, stride: super::issuers::WORDS };
         let tables = count(sizes.tables.min(super::tables::MAX))?;
         let owners = Region { start: issuers.end()?, slots: tables, stride: super::tables::OWNER_WORDS };
         let tables = Region { start: owners.end()?, slots: tables, stride: sizes.shape.words() };

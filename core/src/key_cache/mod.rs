@@ -450,10 +450,7 @@ impl<'m> Keys<'m> {
     }
 
     fn slot(&self, region: Region, slot: usize) -> &'m [u64] {
-        region
-            .at(slot)
-            .and_then(|start| self.words.get(start..start.checked_add(region.stride)?))
-            .unwrap_or_default()
+        region.at(slot).and_then(|start| self.words.get(start..start.checked_add(region.stride)?)).unwrap_or_default()
     }
 
     fn tag(&self, domain: Domain, name: &str) -> Tag {

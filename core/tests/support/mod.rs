@@ -3,8 +3,8 @@
 
 use imagxp::key_cache::Sizes;
 use imagxp::{
-    Answer, Claims, Error, Headers, KeyCache, KeyPair, Keys, Kind, Manifest, Need, Policy, Purpose, ReplayCache, Request,
-    Shape, SignedHeaders, Signing, Step, UnixMillis, Visit, sign_request, write_manifest,
+    Answer, Claims, Error, Headers, KeyCache, KeyPair, Keys, Kind, Manifest, Need, Policy, Purpose, ReplayCache,
+    Request, Shape, SignedHeaders, Signing, Step, UnixMillis, Visit, sign_request, write_manifest,
 };
 
 pub const NOW: UnixMillis = UnixMillis::from_ms(1_769_428_800_000);

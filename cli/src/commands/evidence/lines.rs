@@ -29,7 +29,10 @@ impl Lines {
     /// Of a file, or of standard input for `-`; and how many bytes there are, if that is known.
     pub(super) fn open(path: &Path) -> Result<(Self, Option<u64>), Failure> {
         let wrong = |error: std::io::Error| {
-            Failure::usage(format!("{}: {error}", path.display()), "name a log that can be read, or - for standard input")
+            Failure::usage(
+                format!("{}: {error}", path.display()),
+                "name a log that can be read, or - for standard input",
+            )
         };
         let (from, total): (Box<dyn BufRead>, _) = if path == Path::new("-") {
             (Box::new(BufReader::new(std::io::stdin())), None)
@@ -50,7 +53,8 @@ impl Lines {
         self.line.clear();
         self.count += 1;
         let read = self.from.by_ref().take(MOST).read_until(b'\n', &mut self.line);
-        let read = read.map_err(|error| Failure::failed(format!("{}: {error}", self.name), "is it a file, and whole?"))?;
+        let read =
+            read.map_err(|error| Failure::failed(format!("{}: {error}", self.name), "is it a file, and whole?"))?;
         if u64::try_from(read).is_ok_and(|read| read == MOST) {
             let what = format!("{}: line {}: NOT_A_RECORD: longer than any record", self.name, self.count);
             return Err(Failure::failed(what, "newlines are gone, or this is no log"));

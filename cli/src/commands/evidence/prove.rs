@@ -25,7 +25,11 @@ pub(super) fn run(log: &Path, line: u64, manifest: Option<&Path>, json: bool) ->
     let findings = decision.prove(&documents.of(&decision.documents), &mut scratch).map_err(Failure::of)?;
     let archive = manifest.map(input::read).transpose()?.map(|copy| decision.check_manifest(&copy));
     let report = Report { line, decision, findings, archive };
-    if json { print::line(&report.json().to_string())? } else { report.print()? }
+    if json {
+        print::line(&report.json().to_string())?
+    } else {
+        report.print()?
+    }
     Ok(report.fault().is_none() && !matches!(report.archive, Some(Finding::Refuted(_) | Finding::Absent)))
 }
 
@@ -82,19 +86,29 @@ impl Report<'_> {
         let at = format!("line {}", self.line);
         match self.fault() {
             None => print::line(&format!("{GOOD}BORNE OUT{GOOD:#}: {at}, as far as its documents are here"))?,
-            Some(what) => print::line(&format!("{ERROR}NOT BORNE OUT{ERROR:#}: {at}: {}: {}", what.name(), what.help()))?,
+            Some(what) => {
+                print::line(&format!("{ERROR}NOT BORNE OUT{ERROR:#}: {at}: {}: {}", what.name(), what.help()))?
+            }
         }
         let target = [self.decision.scheme, self.decision.authority, self.decision.target].map(text);
         let [scheme, authority, path] = target;
-        print::row("request", &format!("{scheme}://{authority}{path}, received {}", clock::text(self.decision.received)))?;
+        print::row(
+            "request",
+            &format!("{scheme}://{authority}{path}, received {}", clock::text(self.decision.received)),
+        )?;
         print::row("verdict", code(self.decision.outcome))?;
         for (name, finding, meaning) in self.meanings() {
             print::row(name, &sentence(finding, meaning))?;
         }
         if let Some(archive) = self.archive {
-            print::row("archive", &sentence(archive, "the copy lists this key as good then; its archive vouches for the copy"))?;
+            print::row(
+                "archive",
+                &sentence(archive, "the copy lists this key as good then; its archive vouches for the copy"),
+            )?;
         }
-        print::line(&format!("  {HINT}not proven{HINT:#}     when it happened and that the log is whole: verify the log for its checkpoints"))
+        print::line(&format!(
+            "  {HINT}not proven{HINT:#}     when it happened and that the log is whole: verify the log for its checkpoints"
+        ))
     }
 
     /// Each question, and what its proof means.

@@ -78,8 +78,8 @@ impl Record {
             let recorded = self.write(&visit, times, verdict, asked, &file, &tail, &mut page);
             recorded.map(|recorded| (verdict.err(), recorded))
         };
-        let (error, recorded) = verifier::decide_then(&visit, &policy, &sources, received, &mut asked, write)?
-            .map_err(Failure::of)?;
+        let (error, recorded) =
+            verifier::decide_then(&visit, &policy, &sources, received, &mut asked, write)?.map_err(Failure::of)?;
         let news = page.head.count - tail.head.count + tail.unsealed;
         let sealed = match &key {
             Some(key) if news > 0 => page.seal(key, clock::or_now(question.now))?,
@@ -126,8 +126,7 @@ impl Record {
             }
         }
         let visa_key = visa_key(asked, file, verdict);
-        let decided =
-            Decided { visit, received, decided, documents: &documents, visa_key: visa_key.as_ref(), verdict };
+        let decided = Decided { visit, received, decided, documents: &documents, visa_key: visa_key.as_ref(), verdict };
         let line = page.line(|head, out| write_decision(&decided, head, out).map(str::len))?;
         let wanted = self.all || verdict.is_ok() || is_signed(&line);
         if !wanted {

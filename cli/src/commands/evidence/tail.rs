@@ -49,7 +49,8 @@ impl Tail {
     fn take(&mut self, line: &[u8], path: &Path) -> Result<(), Failure> {
         let number = self.head.count + 1;
         let damaged = |why: &str| {
-            let fix = format!("see what happened to it: imagxp evidence verify {}; go on with a new log", path.display());
+            let fix =
+                format!("see what happened to it: imagxp evidence verify {}; go on with a new log", path.display());
             Failure::failed(format!("{}: line {number}: {why}", path.display()), fix)
         };
         let (record, prev) = Record::parse(line).map_err(|what| damaged(what.help()))?;
@@ -75,6 +76,8 @@ impl Tail {
             self.file.write_all(lines)?;
             self.file.sync_all()
         };
-        write().map_err(|error| Failure::failed(format!("the log: {error}"), "is the disk full? What was torn is recovered"))
+        write().map_err(|error| {
+            Failure::failed(format!("the log: {error}"), "is the disk full? What was torn is recovered")
+        })
     }
 }

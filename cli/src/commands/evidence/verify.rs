@@ -104,7 +104,11 @@ impl Verify {
             found.faults.push(super::audit::Fault { line, name: "UNSEALED", help });
         }
         let report = Report { found, summary };
-        if self.json { print::line(&report.json().to_string())? } else { report.print()? }
+        if self.json {
+            print::line(&report.json().to_string())?
+        } else {
+            report.print()?
+        }
         Ok(report.found.faults.is_empty())
     }
 
@@ -161,7 +165,8 @@ impl Report {
         if found.faults.len() > SHOWN {
             print::line(&format!("  and {} more", found.faults.len() - SHOWN))?;
         }
-        let kinds = [(found.documents, "documents"), (found.decisions, "decisions"), (found.checkpoints, "checkpoints")];
+        let kinds =
+            [(found.documents, "documents"), (found.decisions, "decisions"), (found.checkpoints, "checkpoints")];
         print::row("lines", &kinds.map(|(count, kind)| format!("{count} {kind}")).join(", "))?;
         print::row("head", &format!("{}:{}", summary.head.count, digits(&summary.head.hash)))?;
         if summary.unsealed > 0 {
@@ -182,12 +187,17 @@ impl Report {
     fn print_proven(&self) -> Result<(), Failure> {
         match &self.found.sealed {
             Some((line, at, kid)) => {
-                print::line(&format!("{GOOD}PROVEN{GOOD:#}: nothing before line {line} was altered since it was signed"))?;
+                print::line(&format!(
+                    "{GOOD}PROVEN{GOOD:#}: nothing before line {line} was altered since it was signed"
+                ))?;
                 print::row("signed", &format!("by {kid}, which says at {}", clock::text(*at)))?;
             }
             None => print::line("CHAINED, NOT SIGNED: there is no checkpoint, so anybody could have written this log")?,
         }
         print::row("decisions", "each is borne out by its signatures and by the documents that are here")?;
-        print::row("not proven", "that the publisher keeps no other log, nor that this is its end: keep the head elsewhere")
+        print::row(
+            "not proven",
+            "that the publisher keeps no other log, nor that this is its end: keep the head elsewhere",
+        )
     }
 }
