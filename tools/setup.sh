@@ -15,7 +15,10 @@ need valgrind valgrind
 need cmake cmake
 need objcopy binutils
 need python3 python3
+need node nodejs
+need npm npm
 need column bsdextrautils
+python3 -c "import ensurepip" 2>/dev/null || packages+=(python3-venv)
 [ -e /usr/include/openssl/evp.h ] || packages+=(libssl-dev)
 
 if [ ${#packages[@]} -gt 0 ]; then

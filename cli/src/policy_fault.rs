@@ -99,7 +99,7 @@ impl<'t> Search<'t> {
 
     fn member(&mut self, member: &Value<'t, '_>) {
         let name = member.name().plain().unwrap_or_default();
-        if self.good(name, member.raw()) {
+        if self.good(name, &written(member)) {
             return;
         }
         match (name, member.kind()) {
@@ -113,7 +113,7 @@ impl<'t> Search<'t> {
     fn elements(&mut self, audiences: &Value<'t, '_>) {
         let before = self.faults.len();
         for (index, element) in audiences.as_written().enumerate() {
-            if !self.good("audiences", &format!("[{}]", element.raw())) {
+            if !self.good("audiences", &format!("[{}]", written(&element))) {
                 self.blame(
                     &element,
                     &format!("audiences[{index}]"),
@@ -128,7 +128,7 @@ impl<'t> Search<'t> {
 
     fn monetization(&mut self, child: &Value<'t, '_>) {
         let name = child.name().plain().unwrap_or_default();
-        if self.good("monetization", &format!("{{{}:{}}}", quoted(name), child.raw())) {
+        if self.good("monetization", &format!("{{{}:{}}}", quoted(name), written(child))) {
             return;
         }
         let path = format!("monetization.{name}");
@@ -145,8 +145,8 @@ impl<'t> Search<'t> {
         }
         for child in config.as_written() {
             let name = child.name().plain().unwrap_or_default();
-            let other = if name == "issuer" { r#""jwksUrl":"https://a.example""# } else { r#""issuer":"a""# };
-            let config = format!("{{\"paymentConfig\":{{{other},{}:{}}}}}", quoted(name), child.raw());
+            let other = if name == "issuer" { r#""jwksUrl":"https://a.example/k""# } else { r#""issuer":"a""# };
+            let config = format!("{{\"paymentConfig\":{{{other},{}:{}}}}}", quoted(name), written(&child));
             if !self.good("monetization", &config) {
                 self.blame(&child, &format!("{path}.{name}"), sentence(name, name));
             }
@@ -164,13 +164,19 @@ impl<'t> Search<'t> {
     }
 
     fn blame(&mut self, value: &Value<'t, '_>, member: &str, expected: String) {
-        let at = value.raw().as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
+        let quote = usize::from(value.kind() == Kind::String);
+        let at = value.raw().as_ptr().addr().saturating_sub(self.text.as_ptr().addr() + quote);
         self.faults.push(fault(self.text, at, shown(member), expected));
     }
 }
 
 fn compiles(json: &str) -> bool {
     Policy::parse(json.as_bytes(), &mut vec![0; Policy::WORDS]).is_ok()
+}
+
+/// The value as it was written; of a string the library gives what is between the quotes.
+fn written(value: &Value<'_, '_>) -> String {
+    if value.kind() == Kind::String { format!("\"{}\"", value.raw()) } else { value.raw().to_owned() }
 }
 
 fn quoted(name: &str) -> String {
@@ -273,11 +279,11 @@ mod tests {
             (r#"{"monetization":{"brokerUrl":"http://a.example"}}"#, "monetization.brokerUrl"),
             (r#"{"monetization":{"paymentConfig":{"issuer":"a"}}}"#, "monetization.paymentConfig.jwksUrl"),
             (
-                r#"{"monetization":{"adNetwork":{"issuer":"","jwksUrl":"https://a.example"}}}"#,
+                r#"{"monetization":{"adNetwork":{"issuer":"","jwksUrl":"https://a.example/k"}}}"#,
                 "monetization.adNetwork.issuer",
             ),
             (r#"{"monetization":{"adNetwork":{"issuer":"a","jwksUrl":"x"}}}"#, "monetization.adNetwork.jwksUrl"),
-            (r#"{"monetization":{"brokerURL":"https://a.example"}}"#, "monetization.brokerURL"),
+            (r#"{"monetization":{"brokerURL":"https://a.example/k"}}"#, "monetization.brokerURL"),
             (r#"{"development":true,"audiences":["nytimes.com"]}"#, "audiences[0]"),
             (r#"{"allowRAG":true,"allowRAG":true}"#, "allowRAG"),
             ("[]", ""),
@@ -301,7 +307,7 @@ mod tests {
     /// Every name in the table is the library's.
     #[test]
     fn names_are_known() {
-        let url = r#""https://a.example""#;
+        let url = r#""https://a.example/k""#;
         for (name, _) in MEMBERS.iter().filter(|(name, _)| !name.is_empty()) {
             let value = match *name {
                 "strategy" => "\"STRICT\"",

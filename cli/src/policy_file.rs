@@ -30,11 +30,13 @@ pub(crate) fn read<'w>(
         _ => text.into_owned(),
     };
     Policy::parse(json.as_bytes(), words).map_err(|error| {
-        let path = path.unwrap_or(Path::new("the policy"));
+        let Some(path) = path else {
+            return Failure::usage(error.name(), "--issuer: an https URL; --audience: a name in printable ASCII");
+        };
         let fix = if development {
-            "in development mode every audience is localhost".to_owned()
+            format!("{}; in development mode every audience is localhost", error.help())
         } else {
-            format!("see what is wrong: imagxp policy check {}", path.display())
+            format!("{}; see which: imagxp policy check {}", error.help(), path.display())
         };
         Failure::usage(format!("{}: {}", path.display(), error.name()), fix)
     })

@@ -15,6 +15,11 @@ fn help_has_examples_for_each() {
         "sign",
         "fetch",
         "verify",
+        "visa",
+        "jwks",
+        "policy",
+        "feedback",
+        "evidence",
         "inspect",
         "jcs",
         "size",
@@ -27,6 +32,21 @@ fn help_has_examples_for_each() {
         let help = stdout(imagxp().args([command, "--help"]));
         assert!(help.contains("Example"), "{command}: {help}");
         assert!(!help.contains('\u{1b}'), "no colours in a pipe");
+    }
+    for (command, part) in [
+        ("visa", "issue"),
+        ("visa", "verify"),
+        ("jwks", "write"),
+        ("jwks", "inspect"),
+        ("policy", "check"),
+        ("policy", "discovery"),
+        ("feedback", "sign"),
+        ("feedback", "verify"),
+        ("evidence", "record"),
+        ("evidence", "verify"),
+    ] {
+        let help = stdout(imagxp().args([command, part, "--help"]));
+        assert!(help.contains("Example"), "{command} {part}: {help}");
     }
 }
 

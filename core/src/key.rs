@@ -442,3 +442,69 @@ pub mod checks {
         CHECKS.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::{format, string::String};
+
+    /// RFC 6979 A.2.5.
+    const HEX: &str = "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721";
+
+    fn reads(text: &str) -> bool {
+        let pair = KeyPair::from_text(text.as_bytes());
+        assert!(pair.is_ok() || pair.is_err_and(|error| error == Error::PrivkeyInvalid));
+        KeyPair::from_text(text.as_bytes()).is_ok_and(|pair| hex::encode(&*pair.to_scalar(), &mut [0; 64]) == Ok(HEX))
+    }
+
+    fn jwk(replace: &str, by: &str) -> String {
+        let mut out = [0; 240];
+        let text = KeyPair::from_text(HEX.as_bytes()).unwrap();
+        let text = text.to_jwk(&mut out).unwrap();
+        assert!(text.contains(replace), "{replace}");
+        text.replace(replace, by)
+    }
+
+    #[test]
+    fn white_space_around_a_key_is_passed_over() {
+        let mut out = [0; 260];
+        let pair = KeyPair::from_text(HEX.as_bytes()).unwrap();
+        for text in [HEX, pair.to_text(&mut [0; 184]).unwrap(), pair.to_pem(&mut out).unwrap(), &jwk("{", "{")] {
+            for (before, behind) in [("", ""), ("", "\n"), ("\n", ""), (" \t", "\r\n\n"), ("  ", "\n")] {
+                assert!(reads(&format!("{before}{text}{behind}")), "{before:?} {text} {behind:?}");
+            }
+        }
+        assert!(!reads(&HEX[1..]) && !reads(&format!("{HEX}0")) && !reads(&format!("{} ", &HEX[1..])));
+        assert!(!reads("") && !reads(" ") && !reads(&" ".repeat(64)) && !reads(&" ".repeat(600)));
+    }
+
+    #[test]
+    fn d_of_a_jwk_is_found_wherever_it_is() {
+        const D: &str = "\"d\":\"ya-p2EW6dRZrXCFXZ7HWk05Qw9s26JsSe4piKxIPZyE\"";
+        assert!(reads(&jwk("{", "{")));
+        assert!(reads(&jwk(D, &D.replace(':', " \n:\t "))));
+        assert!(reads(&jwk("{", "{\"kid\":\"d\",\"use\":\"sig\",\"key_ops\":[\"d\",\"sign\"],")));
+        assert!(reads(&format!("{{{D},{}", &jwk(&format!(",{D}"), "")[1..])));
+        assert!(reads(&jwk("{", &format!("{{\"x5c\":[\"{}\"],", "A".repeat(1_700)))));
+        // Not there, twice, within another value, with escapes, too short, too long, not base64url, not text.
+        for by in [
+            "\"e\":1",
+            &format!("{D},{D}"),
+            &format!("\"a\":{{{D}}}"),
+            &format!("\"a\\\"d\":\"{}", &D[5..]),
+            &D.replace("\"ya", "\"\\u0079a"),
+            &D.replace("\"ya", "\"a"),
+            &D.replace("\"ya", "\"yya"),
+            &D.replace("\"ya", "\"\u{7f}a"),
+            &format!("\"d\":\"{}\"", "\u{7f}".repeat(43)),
+            "\"d\":1",
+            "\"d\"",
+            "\"d\":",
+            "\"d\":\"",
+        ] {
+            assert!(!reads(&jwk(D, by)), "{by}");
+        }
+        assert!(!reads("{\"d\":\"") && !reads("{\"d\"") && !reads(&format!("{{{}}}", " ".repeat(4_000))));
+    }
+}

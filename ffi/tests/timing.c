@@ -15,8 +15,8 @@
 #define RANDOM_KEYS 256
 #define SAMPLES 24000
 #define ROUNDS 6
-/* Of |t|: one in 10^5 by chance, and all rounds must show it. */
-#define LEAK 4.5
+/* Of |t|, and all rounds must show it. The paper's "definitely"; some 0.03 % of the time of a signature. */
+#define LEAK 10
 
 static imagxp_key keys[RANDOM_KEYS];
 static uint8_t scalars[RANDOM_KEYS][32];
@@ -226,7 +226,9 @@ int main(void)
         CHECK_STATUS(imagxp_key_from_random(scalars[i], &keys[i]), IMAGXP_OK);
     }
     fix(fixed[0].hex);
-    if (!leaks("planted leak", sign_and_leak, 3)) {
+    for (i = 0; i < 3 && !leaks("planted leak", sign_and_leak, 3); i++) {
+    }
+    if (i == 3) {
         puts("  the planted leak was not found: this machine is too noisy to tell anything");
         return 1;
     }

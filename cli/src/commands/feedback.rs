@@ -153,9 +153,13 @@ fn payload_digest(file: &Path) -> Result<Digest, Failure> {
 
 /// The `jti` of a token; a text that is no token is one itself.
 fn visa_name(text: &str) -> Result<String, Failure> {
-    let text = input::read_or_text(Some(text))?;
-    let text = text.trim_ascii();
-    let Ok(token) = jws::Token::parse(text) else { return Ok(String::from_utf8_lossy(text).into_owned()) };
+    let read = input::read_or_text(Some(text))?;
+    let Ok(token) = jws::Token::parse(read.trim_ascii()) else {
+        // A file that holds no visa may be a key: nothing of it is sent.
+        let named = read == text.as_bytes();
+        let fix = "name a file with the token, or give the token or its jti";
+        return if named { Ok(text.to_owned()) } else { Err(Failure::usage("--visa: that file holds no visa", fix)) };
+    };
     let mut json = [0; jws::CLAIMS_MAX];
     let claims: Option<Value> = token.claims(&mut json).ok().and_then(|json| serde_json::from_slice(json).ok());
     let jti = claims.as_ref().and_then(|claims| claims["jti"].as_str());

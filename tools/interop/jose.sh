@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Visas and key sets between `imagxp` and the npm package jose, both ways. The last line is `N passed, N failed`.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+
+command -v node >/dev/null && command -v npm >/dev/null || missing "no node and npm (20 or newer)"
+build
+place=$target/interop/jose
+mkdir -p "$place"
+cp "$root"/tools/interop/{package.json,package-lock.json,peer.mjs,jose.mjs} "$place"
+cd "$place"
+npm ci --silent --no-audit --no-fund --ignore-scripts >&2 || missing "npm ci could not install jose"
+exec node jose.mjs
