@@ -83,7 +83,7 @@ static void text_in(void)
     CHECK_STATUS(imagxp_key_from_text(imagxp_str_of((const char *)text, sizeof text), &made), IMAGXP_OK);
 }
 
-/* A signature, and after it a multiplication for each bit of the key that is set: some 1 % of the time. */
+/* A signature, and after it two multiplications for each bit of the key that is set: a few per cent of the time. */
 static volatile uint64_t sink = 3;
 static void sign_and_leak(void)
 {
@@ -94,6 +94,7 @@ static void sign_and_leak(void)
     for (i = 0; i < sizeof scalar; i++) {
         for (bit = 0; bit < 8; bit++) {
             if (scalar[i] >> bit & 1) {
+                sink = sink * sink;
                 sink = sink * sink;
             }
         }
@@ -226,9 +227,9 @@ int main(void)
         CHECK_STATUS(imagxp_key_from_random(scalars[i], &keys[i]), IMAGXP_OK);
     }
     fix(fixed[0].hex);
-    for (i = 0; i < 3 && !leaks("planted leak", sign_and_leak, 3); i++) {
+    for (i = 0; i < 5 && !leaks("planted leak", sign_and_leak, 3); i++) {
     }
-    if (i == 3) {
+    if (i == 5) {
         puts("  the planted leak was not found: this machine is too noisy to tell anything");
         return 1;
     }
