@@ -47,7 +47,8 @@ test-cli: ## the command line, as a user runs it
 	$(CARGO) test -p imagxp-cli
 
 .PHONY: demo
-demo: setup ## the story of five requests over real HTTP
+demo: ## the story of five requests over real HTTP
+	@tools/setup.sh build
 	@$(CARGO) build --release -p imagxp-cli
 	@target/release/imagxp demo
 

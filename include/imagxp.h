@@ -43,9 +43,14 @@
  *     imagxp_replay_cache replay = IMAGXP_VIEW(replay_words);
  *     imagxp_key_cache_sizes sizes = { 4096, 4, 128, 64 };
  *
- *     imagxp_policy_parse(IMAGXP_STR("{\"allowRAG\":true}"), policy_words, IMAGXP_POLICY_WORDS);
+ *     imagxp_policy_parse(IMAGXP_STR("{\"allowRAG\":true,\"strategy\":\"STRICT\"}"),
+ *                         policy_words, IMAGXP_POLICY_WORDS);
  *     imagxp_key_cache_new(&keys, sizes, random_bytes_32);
  *     imagxp_replay_cache_new(&replay, other_random_bytes_32, now_ms);
+ *
+ * (Check each: anything but IMAGXP_OK ends the start. now_ms: what was signed before this start is
+ * refused with RESTART_GUARD, since it may have passed then; 0 in trials, or where the words survived.
+ * These sizes take 22 MB; for a trial, sizes of { 8, 1, 0, 0 } and 1000 slots do.)
  *
  * For each request, with or without IMAGXP headers:
  *
@@ -75,7 +80,7 @@
  * needs, each once. Between IMAGXP_NEED and the next call nothing is kept but `verified` and
  * `scratch`, and those by you: wait for the answer on the stack, in an event loop, or not at all.
  *
- * https_get is yours: GET, https, port 443, no redirects, at most 1.5 s in all, at most
+ * https_get is yours and gives an imagxp_answer, such as { IMAGXP_FOUND, -1, body } (-1: no max-age): GET, https, port 443, no redirects, at most 1.5 s in all, at most
  * need.max_len + 1 bytes of body, and for a need that is not `configured` an address of which
  * imagxp_host_may_connect has said IMAGXP_OK. One fetch at a time for each need.host.
  *
@@ -274,7 +279,10 @@ enum imagxp_code {
     IMAGXP_SIGNATURE_INVALID = -305,
     /* 403: this nonce was used before: send a fresh nonce with every request */
     IMAGXP_REPLAY_DETECTED = -306,
-    /* 503: the request was signed before this verifier began to remember nonces: sign it anew */
+    /*
+     * 503: the request was signed before this verifier began to remember nonces (`accept_from` of
+     * the replay cache): sign it anew
+     */
     IMAGXP_RESTART_GUARD = -307,
     /* 503: the replay cache is full: retry later; operators: enlarge it (`imagxp size --rate`) */
     IMAGXP_REPLAY_CACHE_FULL = -308,
@@ -948,9 +956,18 @@ imagxp_status imagxp_status_public(imagxp_status status);
 uint32_t imagxp_status_retry_after_s(imagxp_status status);
 
 /*
- * Compiles a policy from the reference's JSON into `memory`: `IMAGXP_POLICY_WORDS` words, which
- * `IMAGXP_POLICY(memory)` then names. An unknown member is refused: a typo must not open a site. A
- * copy of the words is a policy, too. A refusal leaves `memory` as it was, so a policy can be
+ * Compiles a policy from its JSON into `memory`: `IMAGXP_POLICY_WORDS` words, which
+ * `IMAGXP_POLICY(memory)` then names. An unknown member is refused: a typo must not open a site.
+ *
+ * Members, all optional: `allowTraining allowRAG attributionRequired allowAdSupportedAccess
+ * requiresPayment` `requireIdentityBinding paymentPointer strategy monetization {brokerUrl,
+ * paymentConfig, adNetwork} audiences price` `resource_binding visa_binding visa_single_use window
+ * skew` (docs/protocol.md section 6). An omitted switch is false, but `requireIdentityBinding` is
+ * true. `strategy` is `PASSIVE` when omitted: visitors without IMAGXP headers are admitted;
+ * `HYBRID` admits likely browsers, `STRICT` none. `imagxp policy check FILE` says which member is
+ * wrong.
+ *
+ * A copy of the words is a policy, too. A refusal leaves `memory` as it was, so a policy can be
  * replaced in place.
  *
  * Errors: `POLICY_INVALID`; `ABI_STORAGE` when `words` is less than `IMAGXP_POLICY_WORDS`.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the Makefile's targets need on Debian. As root it installs; else it says what is missing.
+# Usage: tools/setup.sh [build]   `build`: only what compiling takes.
 set -euo pipefail
 
 packages=()
@@ -7,8 +8,9 @@ need() { # command, package
     command -v "$1" >/dev/null || packages+=("$2")
 }
 need gcc build-essential
-need g++ build-essential
 need make build-essential
+if [ "${1:-}" != build ]; then
+need g++ build-essential
 need clang clang
 need pkg-config pkg-config
 need valgrind valgrind
@@ -20,6 +22,7 @@ need npm npm
 need column bsdextrautils
 python3 -c "import ensurepip" 2>/dev/null || packages+=(python3-venv)
 [ -e /usr/include/openssl/evp.h ] || packages+=(libssl-dev)
+fi
 
 if [ ${#packages[@]} -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

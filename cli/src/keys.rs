@@ -93,7 +93,7 @@ pub(crate) fn read_public(text: &[u8]) -> Result<PublicKey, Failure> {
 
 fn from_environment(name: &str) -> Result<String, Failure> {
     std::env::var(name).map_err(|_| {
-        let fix = "pass --key FILE, or: imagxp keygen > .env && set -a && . ./.env && set +a";
+        let fix = "pass --key FILE, or: (umask 077; imagxp keygen > .env) && set -a && . ./.env && set +a";
         Failure::usage(format!("no key: ${name} is not set"), fix)
     })
 }

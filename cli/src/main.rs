@@ -39,14 +39,15 @@ struct Cli {
 
 const START: &str = "\
 An agent, from nothing:
-  imagxp keygen > .env && set -a && . ./.env && set +a
+  (umask 077; imagxp keygen > .env) && set -a && . ./.env && set +a
   export IMAGXP_AGENT_ID=bot.example.com
   imagxp manifest --contact you@example.com > imagxp-agent.json
       # serve it at https://bot.example.com/.well-known/imagxp-agent.json
   imagxp fetch https://pub.example.com/a --purpose RAG_RETRIEVAL
 
 What a publisher makes of a request:
-  imagxp sign https://pub.example.com/a --purpose SUMMARY | imagxp verify --url https://pub.example.com/a
+  imagxp sign https://pub.example.com/a --purpose SUMMARY > headers
+  imagxp verify headers --url https://pub.example.com/a --manifest imagxp-agent.json
 
 Without a domain, on this machine only: `imagxp demo`, and --dev.";
 

@@ -18,7 +18,11 @@ impl RequestFile {
         let fix = "one header a line, `name: value`, or the JSON of `imagxp sign --json`";
         let text = std::str::from_utf8(text).map_err(|_| Failure::usage("the headers are not UTF-8", fix))?;
         let headers = if text.trim_start().starts_with('{') { from_json(text) } else { from_lines(text) };
-        headers.map(|headers| Self { headers }).map_err(|what| Failure::usage(what, fix))
+        let headers = headers.map_err(|what| Failure::usage(what, fix))?;
+        if headers.is_empty() {
+            return Err(Failure::usage("there is no header in the input", "did `imagxp sign` before the pipe fail?"));
+        }
+        Ok(Self { headers })
     }
 
     /// For the library, every line on its own.

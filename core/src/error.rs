@@ -110,7 +110,7 @@ errors! {
     KeyInvalid -304 "KEY_INVALID" 403 "the public key is not a point on P-256"
     SignatureInvalid -305 "SIGNATURE_INVALID" 403 "the signature does not verify over the canonical payload with the key that was sent"
     ReplayDetected -306 "REPLAY_DETECTED" 403 "this nonce was used before: send a fresh nonce with every request"
-    RestartGuard -307 "RESTART_GUARD" 503 "the request was signed before this verifier began to remember nonces: sign it anew"
+    RestartGuard -307 "RESTART_GUARD" 503 "the request was signed before this verifier began to remember nonces (`accept_from` of the replay cache): sign it anew"
     ReplayCacheFull -308 "REPLAY_CACHE_FULL" 503 "the replay cache is full: retry later; operators: enlarge it (`imagxp size --rate`)"
     AgentQuota -309 "AGENT_QUOTA" 429 "the replay cache is nearly full and this agent has used its share: slow down"
     ReplayStoreDown -310 "REPLAY_STORE_DOWN" 503 "the shared replay store did not answer: retry later"

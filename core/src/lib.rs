@@ -75,7 +75,7 @@
 //! let mut words = vec![0; KeyCache::words(&sizes)];
 //! let mut keys = KeyCache::new(&mut words, &sizes, &[1; 32])?; // 32 random bytes
 //! let mut words = vec![0; ReplayCache::words(450_000)]; // 1,000 requests a second: `imagxp size --rate 1000`
-//! let mut replay = ReplayCache::new(&mut words, &[2; 32], UnixMillis::EPOCH)?; // `now` unless a snapshot covers the past
+//! let mut replay = ReplayCache::new(&mut words, &[2; 32], UnixMillis::EPOCH)?; // a server passes the time of its start
 //!
 //! assert_eq!(decide(&lines, "/a", &policy, &mut keys, &mut replay, now)?, "bot.example.com");
 //! assert_eq!(decide(&lines, "/a", &policy, &mut keys, &mut replay, now), Err(Error::ReplayDetected));

@@ -19,8 +19,15 @@ pub(crate) fn input(policy: *const imagxp_policy) -> Result<Input<u64>, Error> {
     Input::many(policy.cast(), IMAGXP_POLICY_WORDS)
 }
 
-/// Compiles a policy from the reference's JSON into `memory`: `IMAGXP_POLICY_WORDS` words, which
+/// Compiles a policy from its JSON into `memory`: `IMAGXP_POLICY_WORDS` words, which
 /// `IMAGXP_POLICY(memory)` then names. An unknown member is refused: a typo must not open a site.
+///
+/// Members, all optional: `allowTraining allowRAG attributionRequired allowAdSupportedAccess requiresPayment`
+/// `requireIdentityBinding paymentPointer strategy monetization {brokerUrl, paymentConfig, adNetwork} audiences price`
+/// `resource_binding visa_binding visa_single_use window skew` (docs/protocol.md section 6). An omitted switch is
+/// false, but `requireIdentityBinding` is true. `strategy` is `PASSIVE` when omitted: visitors without IMAGXP headers
+/// are admitted; `HYBRID` admits likely browsers, `STRICT` none. `imagxp policy check FILE` says which member is wrong.
+///
 /// A copy of the words is a policy, too. A refusal leaves `memory` as it was, so a policy can be replaced in place.
 ///
 /// Errors: `POLICY_INVALID`; `ABI_STORAGE` when `words` is less than `IMAGXP_POLICY_WORDS`.

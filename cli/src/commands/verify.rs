@@ -22,11 +22,11 @@ Exit codes: 0 admitted, 1 refused, 2 the command itself is wrong.
 Without --url the request is judged as if it had come to the URL that it names: the verdict says `bound: none`.
 Without --manifest the agent's manifest is fetched from its domain, as a publisher would: https, public addresses only,
 no redirects, within 1.5 s. Whether the request was used before cannot be told: nothing is remembered between runs.
-Without --policy every purpose is admitted and nothing is to be paid.
+Without --policy every purpose is admitted and nothing is to be paid; `imagxp policy check` explains one.
+A request without IMAGXP headers is a visitor's: what it meets is the policy's strategy.
 
 Examples:
   imagxp verify headers.txt --url https://pub.example.com/a
-  imagxp sign https://pub.example.com/a --purpose SUMMARY | imagxp verify --url https://pub.example.com/a
   imagxp verify headers.txt --url https://pub.example.com/a --manifest imagxp-agent.json --now 2026-01-26T12:00:00Z
   imagxp verify headers.txt --url https://pub.example.com/a --policy policy.json --json | jq .code
 
