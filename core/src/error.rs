@@ -174,7 +174,7 @@ impl Error {
             Self::IdentityPending | Self::Busy | Self::RestartGuard => Some(2),
             Self::ReplayStoreDown => Some(5),
             Self::ReplayCacheFull | Self::AgentQuota => Some(60),
-            Self::JwksUnavailable => Some(30),
+            Self::JwksUnavailable | Self::JwksTooLarge | Self::JwksInvalid | Self::JwksDuplicateKid => Some(30),
             _ => None,
         }
     }

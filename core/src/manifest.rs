@@ -4,6 +4,7 @@ use crate::codec::decimal;
 use crate::codec::json::{Document, Kind, Limits, Node, Value};
 use crate::codec::json_text::Text;
 use crate::jose::jwk::{self, Jwk};
+use crate::jose::jws;
 use crate::key::PublicKey;
 use crate::{Error, spec};
 
@@ -67,7 +68,9 @@ pub fn read(body: &[u8], agent_id: &str) -> Result<AgentKeys, Error> {
 /// `public_key`, then `keys`, each with its end from `revoked`.
 fn keys(root: &Value<'_, '_>) -> Option<AgentKeys> {
     let mut keys = AgentKeys::new();
-    let current = PublicKey::from_text(root.get("public_key")?.as_text()?.plain()?.as_bytes()).ok()?;
+    // Base64 often holds a slash, and some writers escape it.
+    let mut text = [0; spec::request::PUBLIC_KEY_LEN];
+    let current = PublicKey::from_text(jws::copy(root.get("public_key")?.as_text()?, &mut text)?.as_bytes()).ok()?;
     keys.push(AgentKey { key: current, from_s: 0, until_s: u64::MAX, revoked_s: u64::MAX }).ok()?;
     if let Some(listed) = root.get("keys") {
         listed_keys(&listed, &mut keys)?;

@@ -78,7 +78,8 @@ pub(crate) fn check<'r>(
             Err(error) => error,
         },
     };
-    if vouched & WHITELISTED != 0 {
+    // The host vouches for a name: that is worth something only once the name is proven.
+    if vouched & WHITELISTED != 0 && identity.visitor == Visitor::VerifiedAgent {
         return Ok(Step::Paid(Paid { proof: Proof::Whitelist, token: None }));
     }
     let proof = headers.proof();

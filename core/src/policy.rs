@@ -371,9 +371,18 @@ impl Compiler<'_> {
             return Err(Error::PolicyInvalid);
         }
         self.check_url(url)?;
-        let at = self.next_issuer()?;
+        let at = self.place_of_issuer(role, iss)?;
         self.text(at, iss, role.number())?;
         self.text(at.saturating_add(1), url, 0)
+    }
+
+    /// The place of an issuer: its own, if it is named twice. Then the URL that is spelled out stands.
+    fn place_of_issuer(&mut self, role: Role, iss: &str) -> Result<usize, Error> {
+        let known = Policy { words: self.words }.issuers().position(|known| known.role == role && known.iss == iss);
+        match known {
+            Some(index) => Ok(word::ISSUERS.saturating_add(index.saturating_mul(2))),
+            None => self.next_issuer(),
+        }
     }
 
     fn next_issuer(&mut self) -> Result<usize, Error> {

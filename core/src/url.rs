@@ -96,7 +96,7 @@ pub(crate) fn bind(
     let scheme = scheme_name(scheme).ok_or(Error::ResourceMismatch)?;
     let ours = without_default_port(authority, scheme);
     let theirs = without_default_port(signed.authority, signed.scheme);
-    if signed.scheme != scheme || !ours.eq_ignore_ascii_case(theirs) {
+    if ours.is_empty() || signed.scheme != scheme || !ours.eq_ignore_ascii_case(theirs) {
         return Err(Error::ResourceMismatch);
     }
     match binding {

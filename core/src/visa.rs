@@ -85,14 +85,22 @@ pub fn verify<'p>(
     let issuer = claims.issuer(policy, role)?;
     let now_s = u64::try_from(now.s()).map_err(|_| Error::ClockUnknown)?;
     let need = Need::jwks(issuer.jwks_url).ok_or(Error::PolicyInvalid)?;
-    let Some(set) = keys.issuer(issuer.jwks_url) else { return Ok(TokenStep::Need(need)) };
+    let Some(set) = keys.issuer(issuer.jwks_url) else {
+        // With fewer places than issuers the sets would push each other out, and the loop would not end.
+        let room = keys.issuer_slots() >= policy.issuers().count();
+        return if room { Ok(TokenStep::Need(need)) } else { Err(Error::AbiStorage) };
+    };
     if !set.lives().usable(now_s) {
         let unavailable = set.lives().failure().unwrap_or(Error::JwksUnavailable);
         return if set.lives().wants_refresh(now_s) { Ok(TokenStep::Need(need)) } else { Err(unavailable) };
     }
     let Some((_, key, table)) = set.find(header.kid.map(|kid| keys.kid_tag(kid))) else {
         let may_be_new = set.lives().may_refresh(now_s);
-        return if may_be_new { Ok(TokenStep::Need(need)) } else { Err(Error::JwtKeyUnknown) };
+        return if may_be_new {
+            Ok(TokenStep::Need(need))
+        } else {
+            Err(set.lives().failure().unwrap_or(Error::JwtKeyUnknown))
+        };
     };
     keys.verify(&key, table, &token.digest(), token.signature())?;
 
@@ -176,7 +184,7 @@ impl Claims<'_, '_> {
         let (sub, cnf) = (self.0.get("sub"), self.0.get("cnf"));
         if let Some(sub) = sub {
             let sub = sub.as_text().ok_or(Error::JwtClaims)?;
-            if holder.is_some_and(|holder| sub != *holder.agent_id) {
+            if holder.is_some_and(|holder| holder.agent_id.is_empty() || sub != *holder.agent_id) {
                 return Err(Error::JwtSubject);
             }
         }

@@ -201,3 +201,41 @@ fn every_buffer_that_suffices_says_so() {
     assert_eq!(result.err(), Some(Error::PayloadTooLarge));
     assert!(URL.len() < 2_048);
 }
+
+#[test]
+fn a_host_that_is_back_is_asked_again() {
+    let mut site = Site::new(OPEN);
+    site.supply(AGENT, imagxp::Answer::Found { body: &support::manifest(AGENT, &key(7)), max_age_s: None }, NOW);
+    let at = |s: i64| NOW.saturating_add(s * 1_000);
+    // A glitch, while the manifest is still good.
+    site.supply(AGENT, imagxp::Answer::Unreachable, at(100));
+    assert!(site.decide(&signed(&key(7), &claims(), 1, at(200)), at(200)).is_ok());
+    // The agent has replaced its key meanwhile: past the life and the time for a refresh its host decides.
+    site.serve(AGENT, support::manifest(AGENT, &key(8)));
+    assert_eq!(site.decide(&signed(&key(7), &claims(), 2, at(4_000)), at(4_000)), Err(Error::KeyMismatch));
+    // Silence is bridged for a day, for the same key, and the host is asked again and again.
+    let mut silent = Site::new(OPEN);
+    silent.supply(AGENT, imagxp::Answer::Found { body: &support::manifest(AGENT, &key(7)), max_age_s: None }, NOW);
+    for (nonce, s) in [(3, 4_000), (4, 40_000), (5, 86_000)] {
+        assert!(silent.decide(&signed(&key(7), &claims(), nonce, at(s)), at(s)).is_ok(), "{s}");
+    }
+    assert_eq!(silent.fetched.len(), 3);
+    let late = at(87_000);
+    assert_eq!(silent.decide(&signed(&key(7), &claims(), 6, late), late), Err(Error::ManifestUnavailable));
+}
+
+#[test]
+fn a_whitelist_names_proven_agents_only() {
+    let policy = r#"{"allowRAG":true,"requiresPayment":true,"requireIdentityBinding":false}"#;
+    let site = Site::new(policy);
+    let lines = signed(&key(9), &claims(), 1, NOW);
+    let mut visit = visit(&lines, "/a?b=c").unwrap();
+    visit.vouched = imagxp::visitor::vouched::WHITELISTED;
+    let mut scratch = [0; Request::SCRATCH];
+    let request = Request::parse(&visit, &mut scratch).unwrap();
+    let mut site = site;
+    site.supply(AGENT, imagxp::Answer::NotThere, NOW);
+    let policy = Policy::attach(&site.policy).unwrap();
+    let step = request.verify(&policy, &Keys::attach(&site.keys).unwrap(), NOW);
+    assert_eq!(step.err(), Some(Error::VisaRequired));
+}

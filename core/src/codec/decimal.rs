@@ -11,6 +11,9 @@ pub fn scaled(text: &str, scale: i32) -> Option<(i64, bool)> {
         None => (text, 0),
     };
     let (whole, fraction) = split_at_byte(mantissa, |byte| byte == b'.').unwrap_or((mantissa, ""));
+    if whole.trim_start_matches('-').is_empty() || mantissa.ends_with('.') {
+        return None;
+    }
     let whole = match whole.strip_prefix('-') {
         // Minus zero is zero; anything else below zero is refused.
         Some(digits) if digits.bytes().chain(fraction.bytes()).all(|d| d == b'0') => digits,
@@ -83,6 +86,9 @@ mod tests {
         assert_eq!(scaled("-0", 0), Some((0, true)));
         assert_eq!(scaled("-0.0e5", 6), Some((0, true)));
         assert_eq!(scaled("-1", 0), None);
+        for nothing in ["", ".", "-", "e5", "-.0", ".5", "1.", "1.e2"] {
+            assert_eq!(scaled(nothing, 6), None, "{nothing}");
+        }
         assert_eq!(scaled("9223372036854775807", 0), Some((i64::MAX, true)));
         assert_eq!(scaled("9223372036854775808", 0), None);
         assert_eq!(scaled("1e999999999999999999999", 0), None);

@@ -276,7 +276,7 @@ impl<'t, 'n> Value<'t, 'n> {
     }
 
     /// Whether both are the same place of the same document.
-    pub(super) fn is(&self, other: &Self) -> bool {
+    pub(crate) fn is(&self, other: &Self) -> bool {
         core::ptr::eq(self.node, other.node)
     }
 }

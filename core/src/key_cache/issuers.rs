@@ -78,8 +78,10 @@ pub(super) fn read(body: &[u8], tag: impl Fn(&str) -> Tag, set: &mut KeySet) -> 
     let document = Document::parse(body, &Limits::JWKS, &mut nodes).map_err(|_| Error::JwksInvalid)?;
     let root = document.root();
     let keys = root.get("keys").filter(|keys| keys.kind() == Kind::Array).ok_or(Error::JwksInvalid)?;
-    for member in root.children().filter(|member| member.kind() == Kind::Opaque) {
-        check(member.raw().as_bytes())?;
+    for member in root.children().filter(|member| !member.is(&keys)) {
+        for inner in member.children().filter(|inner| inner.kind() == Kind::Opaque) {
+            check(inner.raw().as_bytes())?;
+        }
     }
     keys.children().try_for_each(|entry| add(set, &entry, &tag))
 }
@@ -92,6 +94,9 @@ fn check(value: &[u8]) -> Result<(), Error> {
 
 #[inline(never)]
 fn add(set: &mut KeySet, entry: &Value<'_, '_>, tag: &impl Fn(&str) -> Tag) -> Result<(), Error> {
+    if entry.kind() != Kind::Opaque {
+        return Err(Error::JwksInvalid);
+    }
     let entry = entry.raw().as_bytes();
     if entry.len() > spec::document::JWKS_ENTRY_MAX {
         return Err(Error::JwksInvalid);

@@ -406,6 +406,11 @@ impl<'m> Keys<'m> {
         Some(Issuer::new(u32::try_from(slot).ok()?, self.slot(self.layout.issuers, slot)))
     }
 
+    /// How many issuers' key sets it holds.
+    pub(crate) fn issuer_slots(&self) -> usize {
+        self.layout.issuers.slots
+    }
+
     pub(crate) fn kid_tag(&self, kid: &str) -> Tag {
         self.tag(Domain::Kid, kid)
     }

@@ -82,7 +82,9 @@ impl Lives {
 
     /// Whether the document may still be used.
     pub(crate) fn usable(&self, now_s: u64) -> bool {
-        now_s < self.stale_s.max(self.fresh_s)
+        let refreshing = self.fresh_s.saturating_add(spec::cache::STALE_S.into());
+        // Beyond that only while a refresh has just failed: a host that is back is asked again (threats.md section 8).
+        now_s < refreshing || self.failures > 0 && now_s < self.retry_s.min(self.stale_s)
     }
 
     /// Whether the host should refresh it behind the visitor's back.
