@@ -611,8 +611,11 @@ typedef struct imagxp_need {
     int32_t configured;
     /* Read at most one byte more than this. A longer body is supplied as it is, and refused. */
     uint32_t max_len;
-    /* 0 */
-    uint32_t reserved;
+    /*
+     * Ties it to the texts in its scratch. The library's own; 0 in a need that you made yourself,
+     * for a document that you have at hand.
+     */
+    uint32_t check;
     /* Where it is. */
     struct imagxp_span url;
     /*
@@ -818,8 +821,8 @@ typedef struct imagxp_verified {
     int64_t expires_s;
     /* The policy's window. */
     uint32_t window_ms;
-    /* 0 */
-    uint32_t reserved;
+    /* Ties it to the texts in its scratch. The library's own. */
+    uint32_t check;
     /* The key in the cache. The library's own: `imagxp_request_admit` makes `prepare` of it. */
     uint64_t key;
     /*

@@ -422,6 +422,17 @@ pub fn sha256(bytes: &[u8]) -> Digest {
     Sha256::digest(bytes).into()
 }
 
+/// SHA-256 of several parts, each behind its length, so that no two lists of parts read alike.
+#[must_use]
+pub fn sha256_of(parts: &[&[u8]]) -> Digest {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
 /// Counts signature checks for the test-suite: the order of checks is a promise (threats.md section 5).
 #[doc(hidden)]
 pub mod checks {

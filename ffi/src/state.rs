@@ -5,7 +5,7 @@ use imagxp_core::{Answer, Error, KeyCache, KeyId, Keys, Kind, Need, Shape, Sizes
 
 use crate::memory::{Input, Output, disjoint};
 use crate::status::{OK, answer};
-use crate::texts::text;
+use crate::texts::{check, text};
 use crate::types::*;
 
 /// Sizes of tables, smallest first, in the order of [`Shape::ALL`].
@@ -110,7 +110,7 @@ fn read_need<'s>(need: &imagxp_need, scratch: &'s [u8]) -> Result<Need<'s>, Erro
         _ => return Err(Error::AbiArgument),
     };
     let (url, host) = (text(scratch, need.url)?, text(scratch, need.host)?);
-    if url.is_empty() || host.is_empty() {
+    if url.is_empty() || host.is_empty() || need.check != 0 && need.check != check(&[url.as_bytes()]) {
         return Err(Error::AbiState);
     }
     Ok(Need { kind, url, host, configured: need.configured != 0, max_len: need.max_len as usize })

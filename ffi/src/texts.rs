@@ -51,8 +51,21 @@ impl<'s> Texts<'s> {
             imagxp_core::Kind::Jwks => IMAGXP_NEED_JWKS,
         };
         let max_len = u32::try_from(need.max_len).unwrap_or(u32::MAX);
-        Ok(imagxp_need { kind, configured: need.configured.into(), max_len, reserved: 0, url, host })
+        Ok(imagxp_need {
+            kind,
+            configured: need.configured.into(),
+            max_len,
+            check: check(&[need.url.as_bytes()]),
+            url,
+            host,
+        })
     }
+}
+
+/// By what a result is known to belong to the texts in a scratch: a scratch that was used again since shows. Never 0.
+pub(crate) fn check(parts: &[&[u8]]) -> u32 {
+    let [a, b, c, d, ..] = imagxp_core::key::sha256_of(parts);
+    u32::from_le_bytes([a, b, c, d]).max(1)
 }
 
 /// A scratch longer than 4 GiB has no spans beyond.

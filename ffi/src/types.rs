@@ -132,8 +132,9 @@ pub struct imagxp_need {
     pub configured: i32,
     /// Read at most one byte more than this. A longer body is supplied as it is, and refused.
     pub max_len: u32,
-    /// 0
-    pub reserved: u32,
+    /// Ties it to the texts in its scratch. The library's own; 0 in a need that you made yourself, for a document that you
+    /// have at hand.
+    pub check: u32,
     /// Where it is.
     pub url: imagxp_span,
     /// The URL's host, with its port if it names one: the key to fetch each document once for all who wait for it.
@@ -321,8 +322,8 @@ pub struct imagxp_verified {
     pub expires_s: i64,
     /// The policy's window.
     pub window_ms: u32,
-    /// 0
-    pub reserved: u32,
+    /// Ties it to the texts in its scratch. The library's own.
+    pub check: u32,
     /// The key in the cache. The library's own: `imagxp_request_admit` makes `prepare` of it.
     pub key: u64,
     /// A hint of `imagxp_request_admit`: the agent is busy. `imagxp_key_cache_prepare` this after answering; 0 is none.

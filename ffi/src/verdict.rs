@@ -1,10 +1,10 @@
 //! A verdict, from the core's form to the flat one and back.
 
 use imagxp_core::replay_cache::{Entry, VisaUse};
-use imagxp_core::{Error, Grant, Policy, Proof, Request, Step, UnixMillis, Verified, check_nonce, host, key, spec};
+use imagxp_core::{Error, Grant, Policy, Proof, Request, Step, UnixMillis, Verified, key, spec};
 
 use crate::status::{NEED, VERIFIED};
-use crate::texts::{Texts, text};
+use crate::texts::{Texts, check, text};
 use crate::types::*;
 
 /// Room for a token's `jti` and a key's thumbprint.
@@ -31,6 +31,11 @@ pub(crate) fn write(
             write_grant(&mut found, verified.grant(), texts)?;
             write_request(&mut found, request, texts)?;
             write_use(&mut found, verified);
+            let token = verified.grant().visa.as_ref();
+            let agent_id = verified.grant().claims.map_or("", |claims| claims.agent_id);
+            let issuer = token.map_or("", |token| token.issuer);
+            let jti = token.and_then(|token| token.jti.as_ref()).map_or("", |jti| jti.as_str());
+            found.check = check_of(&found, [agent_id, request.nonce().unwrap_or_default(), issuer, jti]);
             Ok(found)
         }
     }
@@ -75,6 +80,14 @@ fn write_use(found: &mut imagxp_verified, verified: &Verified<'_>) {
     found.flags |= if single_use { IMAGXP_SINGLE_USE } else { 0 };
 }
 
+/// Ties a verdict to its texts, agent, nonce, issuer and `jti`: everything that `admit` goes by.
+fn check_of(found: &imagxp_verified, texts: [&str; 4]) -> u32 {
+    let [agent_id, nonce, issuer, jti] = texts.map(str::as_bytes);
+    let times = [found.ts_ms.to_le_bytes(), found.expires_s.to_le_bytes()];
+    let flags = [found.window_ms.to_le_bytes(), found.flags.to_le_bytes()];
+    check(&[agent_id, nonce, issuer, jti, times.as_flattened(), flags.as_flattened()])
+}
+
 /// What to remember of a verified request; nothing of a visitor without headers.
 ///
 /// # Errors
@@ -87,16 +100,13 @@ pub(crate) fn entry<'s>(found: &imagxp_verified, scratch: &'s [u8]) -> Result<Op
         return Ok(None);
     }
     let (agent_id, nonce) = (text(scratch, found.agent_id)?, text(scratch, found.nonce)?);
-    // A scratch that was used again in the meantime is most likely found here.
-    host::check_agent_id(agent_id, host::Mode::Development).map_err(|_| Error::AbiState)?;
-    check_nonce(nonce).map_err(|_| Error::AbiState)?;
+    let (issuer, jti) = (text(scratch, found.issuer)?, text(scratch, found.jti)?);
+    if found.check != check_of(found, [agent_id, nonce, issuer, jti]) {
+        return Err(Error::AbiState);
+    }
     let visa = match found.flags & IMAGXP_SINGLE_USE {
         0 => None,
-        _ => Some(VisaUse {
-            issuer: text(scratch, found.issuer)?,
-            jti: text(scratch, found.jti)?,
-            exp_s: found.expires_s,
-        }),
+        _ => Some(VisaUse { issuer, jti, exp_s: found.expires_s }),
     };
     Ok(Some(Entry { agent_id, nonce, ts: UnixMillis::from_ms(found.ts_ms), window_ms: found.window_ms, visa }))
 }

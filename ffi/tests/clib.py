@@ -33,7 +33,7 @@ class Visit(Structure):
 
 
 class Need(Structure):
-    _fields_ = [("kind", c_int32), ("configured", c_int32), ("max_len", c_uint32), ("reserved", c_uint32),
+    _fields_ = [("kind", c_int32), ("configured", c_int32), ("max_len", c_uint32), ("check", c_uint32),
                 ("url", Span), ("host", Span)]
 
 
@@ -54,7 +54,7 @@ class Verified(Structure):
                 ("purpose", c_int32), ("bound", c_int32), ("proof", c_int32), ("need", Need), ("refresh", Need),
                 ("agent_id", Span), ("resource", Span), ("nonce", Span), ("payload", Span), ("kid", Span),
                 ("issuer", Span), ("jti", Span), ("ts_ms", c_int64), ("amount_micros", c_int64),
-                ("expires_s", c_int64), ("window_ms", c_uint32), ("reserved", c_uint32), ("key", c_uint64),
+                ("expires_s", c_int64), ("window_ms", c_uint32), ("check", c_uint32), ("key", c_uint64),
                 ("prepare", c_uint64)]
 
 

@@ -152,6 +152,7 @@ static void publisher_between_walls(void)
     imagxp_buf texts = fenced_buf(256);
 
     CHECK_STATUS(verify(&s), IMAGXP_NEED);
+    CHECK_STATUS(imagxp_key_cache_supply(s.keys, &s.verified->need, s.scratch, manifest, 0), IMAGXP_CLOCK_UNKNOWN);
     CHECK_STATUS(imagxp_key_cache_supply(s.keys, &s.verified->need, s.scratch, manifest, NOW), IMAGXP_OK);
     CHECK_STATUS(verify(&s), IMAGXP_VERIFIED);
     CHECK_STATUS(imagxp_request_tags(s.verified, s.scratch, secret, tags), IMAGXP_OK);
@@ -435,6 +436,9 @@ static void caches_misused(void)
     REFUSED(imagxp_key_cache_supply(&keys, &need, scratch, answer, NOW), IMAGXP_ABI_NULL);
     answer.body.len = 0;
     REFUSED(imagxp_key_cache_supply(&keys, &need, scratch, answer, 0), IMAGXP_CLOCK_UNKNOWN);
+    /* One that the library made for other texts. */
+    need.check = 1;
+    REFUSED(imagxp_key_cache_supply(&keys, &need, scratch, answer, NOW), IMAGXP_ABI_STATE);
     keys.len--;
     REFUSED(imagxp_key_cache_prepare(&keys, 1, NOW), IMAGXP_ABI_STATE);
 }

@@ -204,6 +204,11 @@ static void a_store_elsewhere(world *w)
     memset(memory, 'x', sizeof memory);
     CHECK_STATUS(imagxp_request_admit(&verified, scratch, &replay, NOW), IMAGXP_ABI_STATE);
 
+    /* Even for one of the same agent and the same shape, which differs in its nonce only. */
+    CHECK_STATUS(imagxp_request_verify(&w->visit, policy, &keys, NOW, scratch, &verified), IMAGXP_VERIFIED);
+    memory[verified.nonce.at] ^= 1;
+    CHECK_STATUS(imagxp_request_admit(&verified, scratch, &replay, NOW), IMAGXP_ABI_STATE);
+
     IMAGXP_INIT(&unproven);
     CHECK_STATUS(imagxp_request_parse(&w->visit, scratch, &unproven), IMAGXP_OK);
     CHECK(is_text(IMAGXP_TEXT(scratch, unproven.agent_id), AGENT) && unproven.ts_ms == NOW);
