@@ -13,7 +13,7 @@ use crate::signed::Signed;
 use crate::time::{self, UnixMillis};
 use crate::url::{self, Bound};
 use crate::verdict::{Grant, Verified};
-use crate::visitor::vouched;
+use crate::visitor::{Visitor, vouched};
 use crate::{Claims, Error, spec};
 
 /// A request as the host received it, raw as on the wire.
@@ -180,5 +180,6 @@ fn verified<'r>(
         clock_stepped_back: false,
     };
     let single_use = policy.visa_single_use() && paid.proof == Proof::Visa;
-    Verified { grant, payload: Some(payload), window_ms: policy.window_ms(), single_use }
+    let owner = (identity.visitor != Visitor::VerifiedAgent).then_some(identity.kid);
+    Verified { grant, payload: Some(payload), window_ms: policy.window_ms(), single_use, owner }
 }

@@ -1,7 +1,7 @@
 //! What verification found, and the one small write that turns it into an admission.
 
 use crate::claims::Payload;
-use crate::key::PublicKey;
+use crate::key::{Kid, PublicKey};
 use crate::key_cache::KeyId;
 use crate::need::Need;
 use crate::payment::Proof;
@@ -20,6 +20,8 @@ pub struct Verified<'r> {
     pub(crate) payload: Option<&'r Payload<'r>>,
     pub(crate) window_ms: u32,
     pub(crate) single_use: bool,
+    /// Who pays for the entry where the name is not proven: the key, so that nobody uses up another's nonces (REP-3).
+    pub(crate) owner: Option<Kid>,
 }
 
 /// An admission: who, what for, and what was proven.
@@ -58,7 +60,7 @@ impl<'r> Verified<'r> {
             prepare: None,
             clock_stepped_back: false,
         };
-        Self { grant, payload: None, window_ms: 0, single_use: false }
+        Self { grant, payload: None, window_ms: 0, single_use: false, owner: None }
     }
 
     /// What will be granted, if it is the first time.
@@ -86,7 +88,7 @@ impl<'r> Verified<'r> {
     #[must_use]
     pub fn entry(&self) -> Option<Entry<'_>> {
         self.payload.map(|payload| Entry {
-            agent_id: payload.claims.agent_id,
+            agent_id: self.owner.as_ref().map_or(payload.claims.agent_id, Kid::as_str),
             nonce: payload.nonce,
             ts: payload.ts,
             window_ms: self.window_ms,
@@ -98,9 +100,7 @@ impl<'r> Verified<'r> {
     /// both must be new. All nodes share the secret (threats.md section 7).
     #[must_use]
     pub fn tags(&self, secret: &[u8; 32]) -> [Option<Tag>; 2] {
-        let nonce = self
-            .payload
-            .map(|payload| nonce_tag(secret, payload.claims.agent_id, payload.nonce, payload.ts, self.window_ms));
+        let nonce = self.entry().map(|entry| nonce_tag(secret, entry.agent_id, entry.nonce, entry.ts, entry.window_ms));
         let visa = self.visa_use().map(|visa| jti_tag(secret, visa.issuer, visa.jti, visa.exp_s));
         [nonce, visa]
     }

@@ -239,3 +239,15 @@ fn a_whitelist_names_proven_agents_only() {
     let step = request.verify(&policy, &Keys::attach(&site.keys).unwrap(), NOW);
     assert_eq!(step.err(), Some(Error::VisaRequired));
 }
+
+#[test]
+fn a_name_that_is_not_proven_uses_up_nobodys_nonce() {
+    let policy = r#"{"allowRAG":true,"requireIdentityBinding":false}"#;
+    let mut site = Site::new(policy);
+    site.supply(AGENT, imagxp::Answer::Found { body: &support::manifest(AGENT, &key(7)), max_age_s: None }, NOW);
+    let stranger = site.decide(&signed(&key(9), &claims(), 1, NOW), NOW).unwrap();
+    assert_eq!(stranger.visitor, imagxp::Visitor::UnidentifiedBot);
+    assert_eq!(site.decide(&signed(&key(9), &claims(), 1, NOW), NOW), Err(Error::ReplayDetected));
+    let owner = site.decide(&signed(&key(7), &claims(), 1, NOW), NOW).unwrap();
+    assert_eq!(owner.visitor, imagxp::Visitor::VerifiedAgent);
+}

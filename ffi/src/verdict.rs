@@ -32,10 +32,10 @@ pub(crate) fn write(
             write_request(&mut found, request, texts)?;
             write_use(&mut found, verified);
             let token = verified.grant().visa.as_ref();
-            let agent_id = verified.grant().claims.map_or("", |claims| claims.agent_id);
+            let owner = verified.entry().map(|entry| entry.agent_id).unwrap_or_default();
             let issuer = token.map_or("", |token| token.issuer);
             let jti = token.and_then(|token| token.jti.as_ref()).map_or("", |jti| jti.as_str());
-            found.check = check_of(&found, [agent_id, request.nonce().unwrap_or_default(), issuer, jti]);
+            found.check = check_of(&found, [owner, request.nonce().unwrap_or_default(), issuer, jti]);
             Ok(found)
         }
     }
@@ -99,7 +99,9 @@ pub(crate) fn entry<'s>(found: &imagxp_verified, scratch: &'s [u8]) -> Result<Op
     if found.flags & IMAGXP_SIGNED == 0 {
         return Ok(None);
     }
-    let (agent_id, nonce) = (text(scratch, found.agent_id)?, text(scratch, found.nonce)?);
+    // A name that is not proven owns nothing: its key does.
+    let owner = if found.visitor == IMAGXP_VERIFIED_AGENT { found.agent_id } else { found.kid };
+    let (agent_id, nonce) = (text(scratch, owner)?, text(scratch, found.nonce)?);
     let (issuer, jti) = (text(scratch, found.issuer)?, text(scratch, found.jti)?);
     if found.check != check_of(found, [agent_id, nonce, issuer, jti]) {
         return Err(Error::AbiState);
