@@ -841,6 +841,26 @@ typedef struct imagxp_tag {
 } imagxp_tag;
 
 /*
+ * A request in one piece, where every pointer handed over costs something (ctypes, cgo). Begin with
+ * `IMAGXP_INIT(&packed)`.
+ */
+typedef struct imagxp_packed {
+    /* `sizeof (imagxp_packed)` */
+    size_t size;
+    /*
+     * Method, scheme, authority and target, and then name and value of each header, each as in
+     * `imagxp_visit`, with one NUL between two and none at the end:
+     * `GET\0https\0pub.example.com\0/a?b=c\0user-agent\0curl`. A NUL within a field is refused,
+     * never read as two fields.
+     */
+    struct imagxp_str fields;
+    /* How many fields: 4, and 2 for each header. */
+    uint32_t count;
+    /* What the host vouches for: `IMAGXP_VOUCHED_*`, or 0. */
+    uint32_t vouched;
+} imagxp_packed;
+
+/*
  * A private key and its public key, in the caller's memory. The words are this library's own: to
  * keep a key, use `imagxp_key_export`; when done, `imagxp_key_wipe`.
  */
@@ -1151,6 +1171,19 @@ imagxp_status imagxp_request_tags(const struct imagxp_verified *verified,
                                   struct imagxp_buf scratch,
                                   const uint8_t *secret,
                                   struct imagxp_tag *tags);
+
+/*
+ * As `imagxp_request_verify`, of a request in one piece of memory.
+ *
+ * Errors: as `imagxp_request_verify`; `HEADER_BYTES`: a field holds a NUL; `ABI_ARGUMENT`: `count`
+ * is less than 4 or odd.
+ */
+imagxp_status imagxp_request_verify_packed(const struct imagxp_packed *visit,
+                                           const struct imagxp_policy *policy,
+                                           const struct imagxp_key_cache *keys,
+                                           int64_t now_ms,
+                                           struct imagxp_buf scratch,
+                                           struct imagxp_verified *verified);
 
 /*
  * Writes the body of a refusal, `application/json`, at most 128 bytes: the public code, the

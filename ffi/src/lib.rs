@@ -11,6 +11,7 @@ pub mod agent;
 pub mod agent_keys;
 pub mod host;
 mod memory;
+pub mod packed;
 pub mod policy;
 pub mod publisher;
 pub mod refusal;

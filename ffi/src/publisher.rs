@@ -17,13 +17,20 @@ const _: () = assert!(IMAGXP_SCRATCH_LEN >= Request::SCRATCH + IMAGXP_POLICY_TEX
 /// No policy holds longer texts.
 const IMAGXP_POLICY_TEXTS: usize = Policy::WORDS * 8;
 
-/// A visit's inputs, checked.
-struct Visitor {
+/// A request in the caller's memory, checked.
+pub(crate) trait Visitor {
+    /// # Safety
+    /// The contract of the preamble.
+    unsafe fn read<'a>(&self) -> Result<Visit<'a>, Error>;
+}
+
+/// A request in many pieces.
+struct Pieces {
     visit: imagxp_visit,
     headers: Input<imagxp_header>,
 }
 
-impl Visitor {
+impl Pieces {
     /// Checks every pointer of a visit against the outputs of the call.
     fn new(visit: *const imagxp_visit, outputs: &[Region]) -> Result<Self, Error> {
         let input = Input::sized(visit)?;
@@ -43,9 +50,9 @@ impl Visitor {
         }
         Ok(Self { visit, headers })
     }
+}
 
-    /// # Safety
-    /// The contract of the preamble.
+impl Visitor for Pieces {
     unsafe fn read<'a>(&self) -> Result<Visit<'a>, Error> {
         let mut headers = Headers::new();
         // SAFETY: checked by `new`, and apart from every output.
@@ -99,7 +106,7 @@ pub unsafe extern "C" fn imagxp_request_parse(
         let (scratch, unproven) = (Output::buf(scratch)?, Output::sized(unproven)?);
         let outputs = [scratch.region(), unproven.region()];
         disjoint(&outputs, &[])?;
-        let visitor = Visitor::new(visit, &outputs)?;
+        let visitor = Pieces::new(visit, &outputs)?;
         // SAFETY: checked, and apart from each other.
         let (visit, scratch) = unsafe { (visitor.read()?, scratch.slice()) };
         let (scratch, mut texts) = Texts::new(scratch, 0);
@@ -146,24 +153,38 @@ pub unsafe extern "C" fn imagxp_request_verify(
     verified: *mut imagxp_verified,
 ) -> imagxp_status {
     answer(|| {
-        let (scratch, verified) = (Output::buf(scratch)?, Output::sized(verified)?);
-        let (policy, (view, words)) = (policy::input(policy)?, read_keys(keys)?);
-        let outputs = [scratch.region(), verified.region()];
-        disjoint(&outputs, &[policy.region(), view.region(), words.region()])?;
-        let visitor = Visitor::new(visit, &outputs)?;
-        // SAFETY: checked, and apart from each other.
-        let (policy, words, scratch) = unsafe { (policy.slice(), words.slice(), scratch.slice()) };
-        let (policy, keys) = (Policy::attach(policy)?, Keys::attach(words)?);
-        // SAFETY: checked.
-        let visit = unsafe { visitor.read()? };
-        let (scratch, mut texts) = Texts::new(scratch, verdict::room(&policy));
-        let request = Request::parse(&visit, scratch)?;
-        let step = request.verify(&policy, &keys, UnixMillis::from_ms(now_ms))?;
-        let found = verdict::write(&request, &step, &policy, &mut texts)?;
-        // SAFETY: checked.
-        unsafe { verified.write(found) };
-        Ok(found.status)
+        // SAFETY: the contract of the preamble.
+        unsafe { verify(|outputs| Pieces::new(visit, outputs), policy, keys, now_ms, scratch, verified) }
     })
+}
+
+/// # Safety
+/// The contract of the preamble.
+pub(crate) unsafe fn verify<V: Visitor>(
+    check: impl FnOnce(&[Region]) -> Result<V, Error>,
+    policy: *const imagxp_policy,
+    keys: *const imagxp_key_cache,
+    now_ms: i64,
+    scratch: imagxp_buf,
+    verified: *mut imagxp_verified,
+) -> Result<imagxp_status, Error> {
+    let (scratch, verified) = (Output::buf(scratch)?, Output::sized(verified)?);
+    let (policy, (view, words)) = (policy::input(policy)?, read_keys(keys)?);
+    let outputs = [scratch.region(), verified.region()];
+    disjoint(&outputs, &[policy.region(), view.region(), words.region()])?;
+    let visitor = check(&outputs)?;
+    // SAFETY: checked, and apart from each other.
+    let (policy, words, scratch) = unsafe { (policy.slice(), words.slice(), scratch.slice()) };
+    let (policy, keys) = (Policy::attach(policy)?, Keys::attach(words)?);
+    // SAFETY: checked.
+    let visit = unsafe { visitor.read()? };
+    let (scratch, mut texts) = Texts::new(scratch, verdict::room(&policy));
+    let request = Request::parse(&visit, scratch)?;
+    let step = request.verify(&policy, &keys, UnixMillis::from_ms(now_ms))?;
+    let found = verdict::write(&request, &step, &policy, &mut texts)?;
+    // SAFETY: checked.
+    unsafe { verified.write(found) };
+    Ok(found.status)
 }
 
 /// Admits a verified request once: writes its nonce, and the `jti` of a single-use visa, into the replay cache. The only

@@ -114,6 +114,23 @@ pub struct imagxp_visit {
     pub reserved: u32,
 }
 
+/// A request in one piece, where every pointer handed over costs something (ctypes, cgo). Begin with
+/// `IMAGXP_INIT(&packed)`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct imagxp_packed {
+    /// `sizeof (imagxp_packed)`
+    pub size: usize,
+    /// Method, scheme, authority and target, and then name and value of each header, each as in `imagxp_visit`, with
+    /// one NUL between two and none at the end: `GET\0https\0pub.example.com\0/a?b=c\0user-agent\0curl`. A NUL within a
+    /// field is refused, never read as two fields.
+    pub fields: imagxp_str,
+    /// How many fields: 4, and 2 for each header.
+    pub count: u32,
+    /// What the host vouches for: `IMAGXP_VOUCHED_*`, or 0.
+    pub vouched: u32,
+}
+
 /// `imagxp_need.kind`: no document.
 pub const IMAGXP_NEED_NOTHING: i32 = 0;
 /// The manifest of an agent.

@@ -109,6 +109,28 @@ static inline void world_make(world *w)
     world_sign(w, 1);
 }
 
+/* The visit in one piece, which is written to `memory`. */
+static inline imagxp_packed pack(const imagxp_visit *visit, char *memory)
+{
+    imagxp_packed packed;
+    size_t len = 0, i;
+
+    IMAGXP_INIT(&packed);
+#define PACK(text) (memcpy(memory + len, (text).ptr, (text).len), len += (text).len, memory[len++] = '\0', packed.count++)
+    PACK(visit->method);
+    PACK(visit->scheme);
+    PACK(visit->authority);
+    PACK(visit->target);
+    for (i = 0; i < visit->headers_len; i++) {
+        PACK(visit->headers[i].name);
+        PACK(visit->headers[i].value);
+    }
+#undef PACK
+    packed.fields = imagxp_str_of(memory, len - 1);
+    packed.vouched = visit->vouched;
+    return packed;
+}
+
 /* What the agent's server would answer. */
 static inline imagxp_answer world_get(const world *w)
 {

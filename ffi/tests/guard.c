@@ -125,6 +125,16 @@ static imagxp_status verify(const site *s)
     return imagxp_request_verify(s->visit, IMAGXP_POLICY(s->policy_words), s->keys, NOW, s->scratch, s->verified);
 }
 
+static imagxp_status verify_packed(const site *s)
+{
+    char memory[4096];
+    imagxp_packed packed = pack(s->visit, memory);
+
+    packed.fields = fenced_str(packed.fields);
+    return imagxp_request_verify_packed(fenced(&packed, sizeof packed), IMAGXP_POLICY(s->policy_words), s->keys, NOW,
+                                        s->scratch, s->verified);
+}
+
 static imagxp_answer fenced_answer(imagxp_str body)
 {
     imagxp_answer answer;
@@ -159,7 +169,7 @@ static void publisher_between_walls(void)
     CHECK_STATUS(imagxp_key_cache_prepare(s.keys, s.verified->key, NOW), IMAGXP_OK);
     CHECK_STATUS(verify(&s), IMAGXP_VERIFIED);
     CHECK_STATUS(imagxp_request_admit(s.verified, s.scratch, s.replay, NOW), IMAGXP_OK);
-    CHECK_STATUS(verify(&s), IMAGXP_VERIFIED);
+    CHECK_STATUS(verify_packed(&s), IMAGXP_VERIFIED);
     CHECK_STATUS(imagxp_request_admit(s.verified, s.scratch, s.replay, NOW), IMAGXP_REPLAY_DETECTED);
     imagxp_init(stats, sizeof *stats);
     CHECK_STATUS(imagxp_replay_cache_stats(s.replay, stats), IMAGXP_OK);
@@ -500,6 +510,48 @@ static void verify_misused(void)
     REFUSED(imagxp_refusal_write(IMAGXP_BUSY, POLICY_OF(s), &verified, s.scratch, &needed), IMAGXP_ABI_STATE);
 }
 
+static void packed_misused(void)
+{
+    static uint8_t out[4096];
+    site s = make_site();
+    char memory[4096];
+    imagxp_packed packed = pack(s.visit, memory), good = packed;
+    size_t needed = 0, i;
+
+#define PACKED(packed, scratch) \
+    imagxp_request_verify_packed(packed, POLICY_OF(s), s.keys, NOW, scratch, s.verified)
+    s.scratch = buf_of(out, sizeof out);
+    REFUSED(PACKED(NULL, s.scratch), IMAGXP_ABI_NULL);
+    REFUSED(PACKED((imagxp_packed *)(void *)out, s.scratch), IMAGXP_ABI_VERSION);
+    REFUSED(PACKED(&packed, buf_of(&packed, sizeof packed)), IMAGXP_ABI_OVERLAP);
+    REFUSED(PACKED(&packed, buf_of(memory, 1)), IMAGXP_ABI_OVERLAP);
+    packed.size--;
+    REFUSED(PACKED(&packed, s.scratch), IMAGXP_ABI_VERSION);
+    packed = good;
+    packed.fields.len = HUGE;
+    REFUSED(PACKED(&packed, s.scratch), IMAGXP_ABI_LENGTH);
+    packed.fields.ptr = NULL;
+    packed.fields.len = 1;
+    REFUSED(PACKED(&packed, s.scratch), IMAGXP_ABI_NULL);
+    packed = good;
+    for (packed.count = 0; packed.count < 64; packed.count++) {
+        if (packed.count == good.count) continue;
+        REFUSED(PACKED(&packed, s.scratch), packed.count < 4 || packed.count % 2 != 0 ? IMAGXP_ABI_ARGUMENT : IMAGXP_HEADER_BYTES);
+    }
+    packed.count = 0xFFFFFFFE;
+    REFUSED(PACKED(&packed, s.scratch), IMAGXP_HEADER_BYTES);
+    /* A NUL where none belongs never moves a value into a place that was not its own. */
+    packed = good;
+    for (i = 0; i < packed.fields.len; i++) {
+        char kept = memory[i];
+        if (kept == '\0') continue;
+        memory[i] = '\0';
+        CHECK_STATUS(PACKED(&packed, s.scratch), IMAGXP_HEADER_BYTES);
+        memory[i] = kept;
+    }
+    CHECK_STATUS(PACKED(&packed, s.scratch), IMAGXP_NEED);
+}
+
 /* ---- 3: damage ---- */
 
 static uint64_t state = 88172645463325252u;
@@ -621,6 +673,7 @@ int main(void)
     signing_misused();
     caches_misused();
     verify_misused();
+    packed_misused();
     damaged_keys(rounds / 50);
     tear_down();
     return 0;

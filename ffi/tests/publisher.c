@@ -186,6 +186,25 @@ static void a_busy_agent(world *w)
     world_sign(w, 1);
 }
 
+static void in_one_piece(world *w)
+{
+    char fields[4096];
+    imagxp_packed packed = pack(&w->visit, fields);
+    imagxp_verified verified, same;
+
+    empty_caches();
+    CHECK_STATUS(decide(&w->visit, world_get(w), NOW, &verified), IMAGXP_OK);
+    CHECK_STATUS(imagxp_request_verify(&w->visit, policy, &keys, NOW, scratch, &verified), IMAGXP_VERIFIED);
+    IMAGXP_INIT(&same);
+    CHECK_STATUS(imagxp_request_verify_packed(&packed, policy, &keys, NOW, scratch, &same), IMAGXP_VERIFIED);
+    CHECK(memcmp(&verified, &same, sizeof same) == 0);
+
+    packed.count = 4;
+    packed.fields.len = strlen("GET") + 1 + strlen("https") + 1 + strlen("pub.example.com") + 1 + strlen("/a?b=c");
+    CHECK_STATUS(imagxp_request_verify_packed(&packed, policy, &keys, NOW, scratch, &same), IMAGXP_VERIFIED);
+    CHECK(same.visitor == IMAGXP_UNIDENTIFIED_BOT && same.flags == 0);
+}
+
 static void a_store_elsewhere(world *w)
 {
     uint8_t secret[32] = { 5 };
@@ -283,6 +302,7 @@ int main(void)
     visitors_without_headers();
     payment(&w);
     a_busy_agent(&w);
+    in_one_piece(&w);
     a_store_elsewhere(&w);
     policies();
     numbers();

@@ -10,12 +10,13 @@ use std::{env, fs};
 use imagxp::{Error, KeyCache, Shape, Sizes, spec};
 
 /// In the order in which the header shows them.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "types.rs",
     "status.rs",
     "policy.rs",
     "state.rs",
     "publisher.rs",
+    "packed.rs",
     "refusal.rs",
     "agent_keys.rs",
     "agent.rs",
