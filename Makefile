@@ -7,7 +7,7 @@ CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
 # What `make test` runs, in this order: quick refusals first.
-PARTS := lint test-core vectors test-ffi test-host test-cli test-jose
+PARTS := lint test-core vectors test-ffi test-host test-cli test-jose test-go
 TRUST := abi panic-free constant-time sanitize fuzz-smoke deny
 
 .PHONY: help
@@ -101,3 +101,4 @@ deny: ## licences and sources of every dependency
 	@tools/deny.sh
 
 include ffi/targets.mk
+include bindings/go/targets.mk

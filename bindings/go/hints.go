@@ -1,0 +1,118 @@
+package imagxp
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync"
+
+	"github.com/imagxp/imagxp/bindings/go/internal/abi"
+	"golang.org/x/sync/singleflight"
+)
+
+// fetches makes one of all fetches of a document that are wanted at the same time.
+type fetches struct{ group singleflight.Group }
+
+// learn fetches a document and puts it into the key cache, once for all who wait. seen is the snapshot that lacked it: if it is
+// no more the current one, the document may have come already, and the caller looks again. The fetch goes on when ctx ends, for
+// the others.
+func (p *Publisher) learn(ctx context.Context, document abi.Document, who cause, seen *[]uint64) error {
+	landed := p.fetches.group.DoChan(flightOf(&document), func() (any, error) {
+		if p.keys.read() != seen {
+			return nil, nil
+		}
+		return nil, p.fetch(context.WithoutCancel(ctx), document, who)
+	})
+	select {
+	case result := <-landed:
+		return result.Err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// flightOf names a flight: what an operator's URL may reach, a stranger's may not, so they share none.
+func flightOf(document *abi.Document) string {
+	if document.Configured {
+		return "ours " + document.URL
+	}
+	return "theirs " + document.URL
+}
+
+// cause is why a document is fetched: a client's first request, or that it is known and due again.
+type cause struct {
+	client netip.Addr
+	known  bool
+}
+
+func (p *Publisher) fetch(ctx context.Context, document abi.Document, who cause) error {
+	need := Need{Kind: DocumentKind(document.Kind), URL: document.URL, Host: document.Host, Configured: document.Configured,
+		MaxLen: document.MaxLen, Client: who.client, Known: who.known}
+	answer, err := p.config.Fetcher.Fetch(ctx, need)
+	if err != nil { // not now: it says nothing about the document, so it must not be supplied
+		p.log(ctx, slog.LevelWarn, "imagxp: not fetched", slog.String("url", need.URL), slog.Any("error", err))
+		return err
+	}
+	p.fetched(ctx, &need, &answer)
+	return p.supply(ctx, &document, &answer)
+}
+
+func (p *Publisher) supply(ctx context.Context, document *abi.Document, answer *Answer) error {
+	body := answer.Body[:min(len(answer.Body), document.MaxLen+1)]
+	err := p.keys.write(func(words []uint64) int32 {
+		return abi.Supply(words, document, answer.kind(), body, answer.maxAge(), p.config.Now().UnixMilli())
+	})
+	if err == nil && document.Kind == abi.NeedJWKS {
+		if alarm := Code(abi.Alarm(*p.keys.read(), document.URL)); alarm == ErrJWKPrivateExposed {
+			p.log(ctx, slog.LevelError, "imagxp: "+alarm.Help(), slog.String("url", document.URL))
+		}
+	}
+	return err
+}
+
+// hints are what an admission leaves to do: each once at a time, and few at a time.
+type hints struct {
+	lock     sync.Mutex
+	underway map[any]struct{}
+}
+
+const hintsMax = 16
+
+// begin says whether this one is to be done now, by whoever asked.
+func (h *hints) begin(key any) bool {
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	if _, busy := h.underway[key]; busy || len(h.underway) >= hintsMax {
+		return false // the next admission gives the hint again
+	}
+	if h.underway == nil {
+		h.underway = make(map[any]struct{})
+	}
+	h.underway[key] = struct{}{}
+	return true
+}
+
+func (h *hints) end(key any) {
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	delete(h.underway, key)
+}
+
+// followUp refreshes a stale document and prepares the key of a busy agent, behind the visitor's back.
+func (p *Publisher) followUp(call *abi.Call, result *abi.Result) {
+	if refresh := call.Refresh(); refresh.Kind != 0 && p.hints.begin(refresh.URL) {
+		go func() {
+			defer p.hints.end(refresh.URL)
+			_ = p.learn(context.Background(), refresh, cause{known: true}, p.keys.read()) // what failed is in the log
+		}()
+	}
+	if id := result.Prepare; id != 0 && p.hints.begin(id) {
+		go func() {
+			defer p.hints.end(id)
+			err := p.keys.write(func(words []uint64) int32 { return abi.Prepare(words, id, p.config.Now().UnixMilli()) })
+			if err != nil {
+				p.log(context.Background(), slog.LevelError, "imagxp: a key was not prepared", slog.Any("error", err))
+			}
+		}()
+	}
+}

@@ -1,0 +1,2 @@
+// Package include is the place of imagxp.h, which `make go-lib` puts here.
+package include

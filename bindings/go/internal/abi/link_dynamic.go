@@ -1,0 +1,6 @@
+//go:build cgo && dynamic
+
+package abi
+
+// #cgo pkg-config: imagxp
+import "C"

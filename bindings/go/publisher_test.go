@@ -1,0 +1,235 @@
+package imagxp
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func asCode(err error, code *Code) bool { return errors.As(err, code) }
+
+func TestAdmitsOnce(t *testing.T) {
+	network, agent := new(documents), newTestAgent(t, "bot.example.com")
+	network.publish(t, agent)
+	publisher := small(t, PublisherConfig{Fetcher: network})
+	r := signedVisit(t, agent, "/a?b=c")
+
+	verdict, err := publisher.Check(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if verdict.Visitor != VerifiedAgent || verdict.AgentID != agent.ID() || verdict.Purpose != RAGRetrieval || verdict.Bound != BoundExact ||
+		verdict.Resource != testOrigin+"/a?b=c" || verdict.Proof != ProofNone || len(verdict.KeyID) != 43 || !verdict.Signed() ||
+		time.Since(verdict.SignedAt).Abs() > time.Minute {
+		t.Errorf("%+v", verdict)
+	}
+	_, err = publisher.Check(t.Context(), r)
+	var refusal *Refusal
+	if !errors.Is(err, ErrReplayDetected) || !errors.As(err, &refusal) || refusal.HTTPStatus() != http.StatusForbidden ||
+		refusal.Claimed.AgentID != agent.ID() {
+		t.Errorf("a replay: %v", err)
+	}
+	if stats := publisher.ReplayStats(); stats.Admitted != 1 || stats.RefusedUsed != 1 {
+		t.Errorf("%+v", stats)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	network, agent, liar := new(documents), newTestAgent(t, "bot.example.com"), newTestAgent(t, "bot.example.com")
+	network.publish(t, agent)
+	stranger := newTestAgent(t, "nowhere.example.com")
+	publisher := small(t, PublisherConfig{Fetcher: network})
+	edited := func(edit func(http.Header)) *http.Request {
+		r := signedVisit(t, agent, "/a")
+		edit(r.Header)
+		return r
+	}
+	elsewhere := signedVisit(t, agent, "/a")
+	elsewhere.Host = "other.example.com" // judged as a request for this site, and signed for it
+	forAnother := visit("/a", make(http.Header))
+	must(agent.Sign(Claims{Resource: "https://other.example.com/a", Purpose: RAGRetrieval}))(t).Set(forAnother.Header)
+	forAnother.Host = "other.example.com"
+	for _, row := range []struct {
+		name   string
+		r      *http.Request
+		want   error
+		status int
+		public string
+	}{
+		{"nobody", visit("/a", nil), ErrIdentityRequired, 401, "IDENTITY_REQUIRED"},
+		{"a liar", signedVisit(t, liar, "/a"), ErrKeyMismatch, 403, "IDENTITY_UNVERIFIED"},
+		{"a stranger without a manifest", signedVisit(t, stranger, "/a"), ErrManifestUnavailable, 403, "IDENTITY_UNVERIFIED"},
+		{"another target", func() *http.Request { r := signedVisit(t, agent, "/a"); r.RequestURI = "/b"; return r }(), ErrResourceMismatch, 403, "RESOURCE_MISMATCH"},
+		{"signed for another site, sent with its Host", forAnother, ErrResourceMismatch, 403, "RESOURCE_MISMATCH"},
+		{"two payloads", edited(func(h http.Header) { h.Add(HeaderPayload, h.Get(HeaderPayload)) }), ErrHeaderDuplicate, 400, "HEADER_DUPLICATE"},
+		{"a hundred payloads", edited(func(h http.Header) {
+			for range 100 {
+				h.Add(HeaderPayload, h.Get(HeaderPayload))
+			}
+		}), ErrHeaderDuplicate, 400, "HEADER_DUPLICATE"},
+		{"no signature", edited(func(h http.Header) { h.Del(HeaderSignature) }), ErrHeadersPartial, 401, "HEADERS_PARTIAL"},
+		{"a megabyte", edited(func(h http.Header) { h.Set(HeaderPayload, string(make([]byte, 1<<20))) }), ErrHeadersTooLarge, 431, "HEADERS_TOO_LARGE"},
+	} {
+		_, err := publisher.Check(t.Context(), row.r)
+		var refusal *Refusal
+		if !errors.Is(err, row.want) || !errors.As(err, &refusal) {
+			t.Errorf("%s: %v", row.name, err)
+			continue
+		}
+		w := httptest.NewRecorder()
+		refusal.ServeHTTP(w, row.r)
+		if want := `{"error":"` + row.public + `"`; w.Code != row.status || w.Body.Len() < len(want) || w.Body.String()[:len(want)] != want {
+			t.Errorf("%s: %d %s", row.name, w.Code, w.Body)
+		}
+	}
+	if _, err := publisher.Check(t.Context(), elsewhere); err != nil {
+		t.Errorf("behind a CDN the public name counts: %v", err)
+	}
+}
+
+func TestConfigurationsThatAreWrong(t *testing.T) {
+	for name, config := range map[string]PublisherConfig{
+		"a typo in the policy":  {Policy: `{"alowRAG":true}`, Origins: []string{testOrigin}},
+		"no origin":             {Policy: `{}`},
+		"an origin with a path": {Policy: `{}`, Origins: []string{testOrigin + "/a"}},
+		"a short secret":        {Policy: `{}`, Origins: []string{testOrigin}, Store: new(memoryStore), StoreSecret: []byte("short")},
+		"sizes that cannot be":  {Policy: `{}`, Origins: []string{testOrigin}, Keys: KeyCacheSizes{Names: 8, Issuers: 1, Tables: 1, TableKiB: 5}},
+	} {
+		if _, err := NewPublisher(config); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+	if _, err := NewPublisher(PublisherConfig{Policy: "{", Origins: []string{testOrigin}}); !errors.Is(err, ErrPolicyInvalid) {
+		t.Errorf("%v", err)
+	}
+}
+
+// One fetch for all who want the same document, and one more for none of those who come after.
+func TestOneFetchForAll(t *testing.T) {
+	network, agent := &documents{delay: 20 * time.Millisecond}, newTestAgent(t, "bot.example.com")
+	network.publish(t, agent)
+	publisher := small(t, PublisherConfig{Fetcher: network})
+	var all sync.WaitGroup
+	for range 64 {
+		r := signedVisit(t, agent, "/a")
+		start(&all, func() {
+			if _, err := publisher.Check(t.Context(), r); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if fetches := network.fetches.Load(); fetches != 1 {
+		t.Errorf("%d fetches", fetches)
+	}
+}
+
+// Whoever does not wait for a document is refused, and the document comes all the same.
+func TestImpatience(t *testing.T) {
+	network, agent := &documents{delay: 50 * time.Millisecond}, newTestAgent(t, "bot.example.com")
+	network.publish(t, agent)
+	publisher := small(t, PublisherConfig{Fetcher: network})
+	ctx, cancel := contextWithTimeout(t, time.Millisecond)
+	defer cancel()
+	_, err := publisher.Check(ctx, signedVisit(t, agent, "/a"))
+	var refusal *Refusal
+	if !errors.Is(err, ErrIdentityPending) || !errors.As(err, &refusal) || refusal.RetryAfter == 0 || refusal.HTTPStatus() != 503 {
+		t.Errorf("%v", err)
+	}
+	if _, err := publisher.Check(t.Context(), signedVisit(t, agent, "/a")); err != nil || network.fetches.Load() != 1 {
+		t.Errorf("%v, %d fetches", err, network.fetches.Load())
+	}
+}
+
+// A busy agent's key gets its table behind its back, and its requests are admitted before and after.
+func TestBusyKeysArePrepared(t *testing.T) {
+	network, agent := new(documents), newTestAgent(t, "bot.example.com")
+	network.publish(t, agent)
+	publisher := small(t, PublisherConfig{Fetcher: network})
+	before := publisher.keys.read()
+	var first *[]uint64
+	for range 64 {
+		if _, err := publisher.Check(t.Context(), signedVisit(t, agent, "/a")); err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = publisher.keys.read()
+		}
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for publisher.keys.read() == first && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond)
+	}
+	if publisher.keys.read() == first || first == before {
+		t.Error("the key of an agent of 64 requests was not prepared")
+	}
+}
+
+func TestWhitelistAndEdges(t *testing.T) {
+	network, agent := new(documents), newTestAgent(t, "bot.example.com")
+	network.publish(t, agent)
+	policy := `{"allowRAG":true,"requiresPayment":true,"price":"0.001","audiences":["pub.example.com"],"monetization":{"brokerUrl":"https://broker.example.com"}}`
+	paying := small(t, PublisherConfig{Fetcher: network, Policy: policy})
+	_, err := paying.Check(t.Context(), signedVisit(t, agent, "/a"))
+	var refusal *Refusal
+	if !errors.As(err, &refusal) || refusal.Code != ErrVisaRequired || refusal.Broker != "https://broker.example.com" || refusal.Price != "0.001" {
+		t.Fatalf("%v", err)
+	}
+	friends := small(t, PublisherConfig{Fetcher: network, Policy: policy, Whitelist: func(id string) bool { return id == agent.ID() }})
+	verdict, err := friends.Check(t.Context(), signedVisit(t, agent, "/a"))
+	if err != nil || verdict.Proof != ProofWhitelist {
+		t.Errorf("%+v %v", verdict, err)
+	}
+	hybrid := `{"strategy":"HYBRID"}`
+	header := http.Header{"Cf-Ray": {"1"}, "User-Agent": {"Mozilla/5.0"}}
+	for edge, admitted := range map[Edge]bool{Cloudflare: true, 0: false, Vercel: false} {
+		site := small(t, PublisherConfig{Policy: hybrid, Edges: func(*http.Request) Edge { return edge }})
+		if _, err := site.Check(t.Context(), visit("/", header.Clone())); (err == nil) != admitted {
+			t.Errorf("edge %d: %v", edge, err)
+		}
+	}
+}
+
+// The hot path's rule: 64 goroutines, requests that are the same and requests that are not; each nonce wins once.
+func TestWinsEqualNonces(t *testing.T) {
+	const goroutines = 64
+	distinct := envInt(t, "IMAGXP_RACES", 64*32) / goroutines
+	network, agent := new(documents), newTestAgent(t, "bot.example.com")
+	network.publish(t, agent)
+	publisher := small(t, PublisherConfig{Fetcher: network, ReplaySlots: 4 * (distinct*goroutines + goroutines*goroutines)})
+	shared := make([]*http.Request, goroutines)
+	for i := range shared {
+		shared[i] = signedVisit(t, agent, "/shared")
+	}
+	var wins, losses atomic.Int64
+	var all sync.WaitGroup
+	for range goroutines {
+		start(&all, func() {
+			try := func(r *http.Request) {
+				switch _, err := publisher.Check(t.Context(), r); {
+				case err == nil:
+					wins.Add(1)
+				case errors.Is(err, ErrReplayDetected):
+					losses.Add(1)
+				default:
+					t.Error(err)
+				}
+			}
+			for i := range distinct {
+				own := signedVisit(t, agent, "/own")
+				try(own)
+				try(own)
+				try(shared[i%goroutines])
+			}
+		})
+	}
+	all.Wait()
+	nonces := int64(goroutines*distinct + min(distinct, goroutines))
+	if wins.Load() != nonces || wins.Load()+losses.Load() != int64(3*goroutines*distinct) {
+		t.Errorf("%d wins of %d nonces, %d losses", wins.Load(), nonces, losses.Load())
+	}
+}

@@ -1,0 +1,71 @@
+package imagxp
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/imagxp/imagxp/bindings/go/internal/abi"
+)
+
+// read hands a request to the library: the request line as the client sent it, and the headers that matter.
+func (p *Publisher) read(call *abi.Call, r *http.Request) {
+	origin := p.originOf(r)
+	call.Begin(r.Method, origin.scheme, origin.authority, targetOf(r))
+	for name, values := range r.Header {
+		if !matters(name) {
+			continue
+		}
+		// A second line is a duplicate, and judged; a third says no more.
+		for _, value := range values[:min(len(values), 2)] {
+			call.Header(name, value)
+		}
+	}
+}
+
+// originOf is the origin that the request names, else the first: never one that only the request knows.
+func (p *Publisher) originOf(r *http.Request) origin {
+	for _, known := range p.origins {
+		if strings.EqualFold(known.authority, r.Host) {
+			return known
+		}
+	}
+	if len(p.origins) > 0 {
+		return p.origins[0]
+	}
+	scheme := "http" // development
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	return origin{scheme, r.Host}
+}
+
+// targetOf is path and query as received. RequestURI is empty in requests that no server has read, and absolute in those to
+// proxies.
+func targetOf(r *http.Request) string {
+	if strings.HasPrefix(r.RequestURI, "/") {
+		return r.RequestURI
+	}
+	return r.URL.RequestURI()
+}
+
+// matters says whether a header is read, as imagxp_header_matters does: a test holds them together. Names come in the
+// canonical form of net/http.
+func matters(name string) bool {
+	switch name {
+	case "X-Imagxp-Payload", "X-Imagxp-Signature", "X-Imagxp-Public-Key", "X-Imagxp-Key", "X-Imagxp-Credential",
+		"X-Imagxp-Payment", "X-Imagxp-Proof", "X-Imagxp-Agent-Id", "X-Imagxp-Timestamp", "X-Imagxp-Alg",
+		"User-Agent", "Accept-Language", "Sec-Fetch-Dest", "Upgrade-Insecure-Requests", "Cf-Ray", "Cf-Visitor", "X-Vercel-Id",
+		"Cloudfront-Viewer-Address":
+		return true
+	}
+	return false
+}
+
+func remoteAddr(r *http.Request) netip.Addr {
+	address, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return address.Addr().Unmap()
+}
