@@ -1,5 +1,6 @@
 //! Interleaved measurement: every candidate runs once a round, so that whatever else the machine does hits all alike.
 
+use std::io::IsTerminal as _;
 use std::time::Instant;
 
 /// Something to measure.
@@ -51,13 +52,16 @@ impl Cost {
 
 /// Runs all candidates for so many rounds.
 pub fn measure(mut candidates: Vec<Candidate<'_>>, rounds: u32) -> Vec<Cost> {
+    let watched = std::io::stderr().is_terminal();
     for round in 0..rounds {
-        if round % 50 == 0 {
+        if watched && round % 50 == 0 {
             eprint!("\r  round {round} of {rounds}");
         }
         candidates.iter_mut().for_each(Candidate::round);
     }
-    eprint!("\r                         \r");
+    if watched {
+        eprint!("\r                         \r");
+    }
     candidates
         .into_iter()
         .map(|mut candidate| {

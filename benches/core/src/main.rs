@@ -8,12 +8,11 @@ mod rounds;
 use std::path::PathBuf;
 
 fn main() -> std::io::Result<()> {
-    let file = std::env::args().nth(1).map_or_else(|| PathBuf::from("target/bench/ratios.json"), PathBuf::from);
+    let file = std::env::args().nth(1).map_or_else(|| PathBuf::from("target/bench/rows/core.json"), PathBuf::from);
     let rounds = std::env::var("IMAGXP_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(800);
     let mut report = report::Report::default();
     let bare = curve::run(&mut report, rounds);
     request::run(&mut report, &bare, rounds.div_ceil(40));
     report.write(&file)?;
-    println!("\nwritten: {}", file.display());
     Ok(())
 }
