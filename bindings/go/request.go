@@ -12,10 +12,8 @@ import (
 func (p *Publisher) read(call *abi.Call, r *http.Request) {
 	origin := p.originOf(r)
 	call.Begin(r.Method, origin.scheme, origin.authority, targetOf(r))
-	for name, values := range r.Header {
-		if !matters(name) {
-			continue
-		}
+	for _, name := range headersRead {
+		values := r.Header[name]
 		// A second line is a duplicate, and judged; a third says no more.
 		for _, value := range values[:min(len(values), 2)] {
 			call.Header(name, value)
@@ -49,17 +47,13 @@ func targetOf(r *http.Request) string {
 	return r.URL.RequestURI()
 }
 
-// matters says whether a header is read, as imagxp_header_matters does: a test holds them together. Names come in the
-// canonical form of net/http.
-func matters(name string) bool {
-	switch name {
-	case "X-Imagxp-Payload", "X-Imagxp-Signature", "X-Imagxp-Public-Key", "X-Imagxp-Key", "X-Imagxp-Credential",
-		"X-Imagxp-Payment", "X-Imagxp-Proof", "X-Imagxp-Agent-Id", "X-Imagxp-Timestamp", "X-Imagxp-Alg",
-		"User-Agent", "Accept-Language", "Sec-Fetch-Dest", "Upgrade-Insecure-Requests", "Cf-Ray", "Cf-Visitor", "X-Vercel-Id",
-		"Cloudfront-Viewer-Address":
-		return true
-	}
-	return false
+// headersRead are the headers that matter to the library, in the canonical form of net/http; a test holds them to
+// imagxp_header_matters. They are given in this order, so that of two faults the same one is always told.
+var headersRead = [...]string{
+	"X-Imagxp-Payload", "X-Imagxp-Signature", "X-Imagxp-Public-Key", "X-Imagxp-Key", "X-Imagxp-Credential",
+	"X-Imagxp-Payment", "X-Imagxp-Proof", "X-Imagxp-Agent-Id", "X-Imagxp-Timestamp", "X-Imagxp-Alg",
+	"User-Agent", "Accept-Language", "Sec-Fetch-Dest", "Upgrade-Insecure-Requests", "Cf-Ray", "Cf-Visitor", "X-Vercel-Id",
+	"Cloudfront-Viewer-Address",
 }
 
 func remoteAddr(r *http.Request) netip.Addr {
