@@ -51,7 +51,7 @@ func targetOf(r *http.Request) string {
 // imagxp_header_matters. They are given in this order, so that of two faults the same one is always told.
 var headersRead = [...]string{
 	"X-Imagxp-Payload", "X-Imagxp-Signature", "X-Imagxp-Public-Key", "X-Imagxp-Key", "X-Imagxp-Credential",
-	"X-Imagxp-Payment", "X-Imagxp-Proof", "X-Imagxp-Agent-Id", "X-Imagxp-Timestamp", "X-Imagxp-Alg",
+	"X-Imagxp-Payment", "X-Imagxp-Proof", "X-Imagxp-Feedback", "X-Imagxp-Agent-Id", "X-Imagxp-Timestamp", "X-Imagxp-Alg",
 	"User-Agent", "Accept-Language", "Sec-Fetch-Dest", "Upgrade-Insecure-Requests", "Cf-Ray", "Cf-Visitor", "X-Vercel-Id",
 	"Cloudfront-Viewer-Address",
 }
