@@ -89,7 +89,7 @@ test-jose: setup ## visas and key sets against jose (npm) and PyJWT
 	@tools/interop.sh
 
 .PHONY: ec-long
-ec-long: ## our curve against crate p256 on ten million cases
+ec-long: ## our curve against crate p256 on ten million cases (ten minutes on two idle cores)
 	IMAGXP_EC_CASES=10000000 $(CARGO) test -p imagxp --release --features ec-testing --test ec -- --nocapture
 
 .PHONY: replay-long

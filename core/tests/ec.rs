@@ -1,81 +1,98 @@
 //! Our P-256 against crate p256: every verdict of every path, on chosen and on random cases.
 //!
-//! `IMAGXP_EC_CASES` is the number of signatures (default 2,000; `make ec-long` takes ten million), `IMAGXP_EC_SEED`
-//! another start. The cases come from u1 and u2, chosen first: r, s and the digest follow from them, so that the two
-//! combs meet the points they are to meet.
+//! `IMAGXP_EC_CASES` is the number of cases (default 5,000; `make ec-long` takes ten million), `IMAGXP_EC_SEED` another
+//! start. A case is one key, digest and signature, of which crate p256 says whether it is valid; ours must say the same
+//! from a table, in a batch, and cold for every fourth case.
 #![cfg(feature = "ec")]
+
+#[path = "ec/cases.rs"]
+mod cases;
+#[path = "ec/oracle.rs"]
+mod oracle;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use imagxp::ec::{BatchItem, Point, SecretScalar, Shape, Signature, prepare, verify, verify_batch, verify_prepared};
 use p256::ecdsa::signature::hazmat::PrehashSigner;
-use p256::elliptic_curve::ops::Reduce;
-use p256::elliptic_curve::sec1::{FromSec1Point, ToSec1Point};
+use p256::elliptic_curve::sec1::ToSec1Point;
 use p256::elliptic_curve::{Field, Group, PrimeField};
-use p256::{AffinePoint, FieldBytes, ProjectivePoint, Scalar};
-use sha2::{Digest, Sha256};
+use p256::{ProjectivePoint, Scalar};
+
+use cases::{Case, Random, choose_cases, choose_digest, choose_key, choose_scalar, chosen_r};
+use oracle::{Oracle, TOGETHER, x_mod_n};
 
 /// n, big-endian.
 const N: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
-const SIGNATURES_A_KEY: usize = 40;
 
 #[test]
 fn every_path_says_what_p256_says() {
-    let cases: usize = setting("IMAGXP_EC_CASES", 2_000);
+    let cases: usize = setting("IMAGXP_EC_CASES", 5_000);
     let seed = setting("IMAGXP_EC_SEED", 1);
     let (start, done) = (Instant::now(), AtomicUsize::new(0));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let oracle = Oracle::new();
     let one_thread = |thread: usize| {
         let mut random = Random::new(seed * 1_000 + thread);
-        let mut counted = [0_usize; 2];
+        let mut counted = Counted::default();
         while done.load(Ordering::Relaxed) < cases {
-            one_key(&mut random, &mut counted);
-            let before = done.fetch_add(SIGNATURES_A_KEY, Ordering::Relaxed);
-            if before / 50_000 < (before + SIGNATURES_A_KEY) / 50_000 {
-                println!("{before} of {cases} signatures, {:.0} s", start.elapsed().as_secs_f64());
+            one_key(&mut random, &oracle, &mut counted);
+            let before = done.fetch_add(TOGETHER, Ordering::Relaxed);
+            if before / 100_000 < (before + TOGETHER) / 100_000 {
+                println!("{before} of {cases} cases, {:.0} s", start.elapsed().as_secs_f64());
             }
         }
         counted
     };
-    let counted: Vec<[usize; 2]> = std::thread::scope(|scope| {
+    let counted: Vec<Counted> = std::thread::scope(|scope| {
         let started: Vec<_> = (0..threads).map(|thread| scope.spawn(move || one_thread(thread))).collect();
         started.into_iter().map(|thread| thread.join().expect("no difference")).collect()
     });
-    let [invalid, valid] = [0, 1].map(|verdict| counted.iter().map(|counted| counted[verdict]).sum::<usize>());
-    println!("{valid} valid, {invalid} invalid, no difference");
-    assert!(invalid > cases / 10 && valid > cases / 4);
+    let sum = |of: fn(&Counted) -> usize| counted.iter().map(of).sum::<usize>();
+    let (valid, invalid, recovered) = (sum(|c| c.valid), sum(|c| c.invalid), sum(|c| c.recovered));
+    println!(
+        "{} cases ({valid} valid, {invalid} invalid) and {recovered} with recovered keys, {} verdicts of ours, no \
+         difference, {:.0} s",
+        valid + invalid,
+        sum(|c| c.verdicts),
+        start.elapsed().as_secs_f64()
+    );
+    assert!(valid + invalid >= cases && invalid > cases / 10 && valid > cases / 4 && recovered > 0);
 }
 
-fn one_key(random: &mut Random, counted: &mut [usize; 2]) {
+#[derive(Default)]
+struct Counted {
+    valid: usize,
+    invalid: usize,
+    /// Signatures with a chosen point R, not among the cases.
+    recovered: usize,
+    verdicts: usize,
+}
+
+fn one_key(random: &mut Random, oracle: &Oracle, counted: &mut Counted) {
     let d = choose_key(random);
-    let prepared = Prepared::new(&(ProjectivePoint::GENERATOR * d));
-    let cases: Vec<_> = (0..SIGNATURES_A_KEY).map(|_| choose_case(random, &d)).collect();
-    for case in &cases {
-        // u1·G + u2·Q is (u1 + u2·d)·G: one multiplication.
-        let expected = oracle(case, |u1, u2| ProjectivePoint::GENERATOR * (u1 + u2 * d));
-        prepared.check(case, expected);
-        counted[usize::from(expected)] += 1;
+    let prepared = Prepared::new(&oracle.multiple(&d), random);
+    let cases = choose_cases(random, oracle, &d);
+    let expected = oracle.verdicts(&cases, &d);
+    for (case, expected) in cases.iter().zip(expected) {
+        counted.verdicts += prepared.check(case, expected, random);
+        *(if expected { &mut counted.valid } else { &mut counted.invalid }) += 1;
     }
-    prepared.check_batches(&cases, random);
-    recovered_keys(random);
+    counted.verdicts += prepared.check_batches(&cases, &expected, random);
+    counted.recovered += usize::from(recovered_key(random, oracle).is_some());
 }
 
-/// Signatures with a chosen point R: also those whose x is n or more, which no search would meet.
-fn recovered_keys(random: &mut Random) {
-    let Some(r_point) = chosen_r(random) else { return };
+/// A signature with a chosen point R: also those whose x is n or more, which no search would meet.
+fn recovered_key(random: &mut Random, oracle: &Oracle) -> Option<()> {
+    let r_point = chosen_r(random)?;
     let (u1, u2) = (choose_scalar(random), choose_scalar(random));
-    let Some(u2_inverse) = Option::<Scalar>::from(u2.invert()) else { return };
-    let key = (ProjectivePoint::from(r_point) - ProjectivePoint::GENERATOR * u1) * u2_inverse;
-    if bool::from(key.is_identity()) {
-        return;
+    let u2_inverse = Option::<Scalar>::from(u2.invert())?;
+    let key = (ProjectivePoint::from(r_point) - oracle.multiple(&u1)) * u2_inverse;
+    let r = x_mod_n(&r_point);
+    if bool::from(key.is_identity() | r.is_zero()) {
+        return None;
     }
-    let r = x_mod_n(&r_point.into());
     let case = Case { digest: (u1 * r * u2_inverse).to_repr().into(), r, s: r * u2_inverse };
-    if bool::from(r.is_zero()) {
-        return;
-    }
-    assert!(oracle(&case, |u1, u2| ProjectivePoint::GENERATOR * u1 + key * u2));
     let point = point(&key);
     let signature = case.signature();
     assert!(verify(&point, &case.digest, &signature));
@@ -84,16 +101,19 @@ fn recovered_keys(random: &mut Random) {
     assert!(verify_prepared(&table, Shape::Kib2, &case.digest, &signature));
     let item = BatchItem { table: &table, shape: Shape::Kib2, digest: &case.digest, signature: &signature };
     assert!(verify_batch(&[item; 3], &mut [false; 3]));
+    Some(())
 }
 
 #[test]
 fn signatures_are_those_of_p256() {
+    let oracle = Oracle::new();
     let mut random = Random::new(2);
-    for i in 0..setting("IMAGXP_EC_CASES", 2_000) / 4 {
+    // p256 takes half a millisecond for each.
+    for i in 0..(setting("IMAGXP_EC_CASES", 5_000) / 40).clamp(500, 100_000) {
         let secret = if i % 2 == 0 { choose_scalar(&mut random) } else { random.scalar() };
         let Some(ours) = SecretScalar::from_bytes(&secret.to_repr().into()) else { continue };
         let theirs = p256::ecdsa::SigningKey::from_slice(&secret.to_repr()).unwrap();
-        assert_eq!(ours.public(), point(&(ProjectivePoint::GENERATOR * secret)));
+        assert_eq!(ours.public(), point(&oracle.multiple(&secret)));
         assert_eq!(ours.to_bytes()[..], secret.to_repr()[..]);
         let digest = choose_digest(&mut random);
         let signature = ours.sign(&digest, &[]);
@@ -164,192 +184,61 @@ fn damaged_tables_do_no_other_harm() {
     }
 }
 
-/// A prepared key.
+/// A key, prepared in two shapes.
 struct Prepared {
     point: Point,
-    tables: Vec<(Shape, Vec<u64>)>,
+    tables: [(Shape, Vec<u64>); 2],
 }
 
 impl Prepared {
-    fn new(key: &ProjectivePoint) -> Self {
+    fn new(key: &ProjectivePoint, random: &mut Random) -> Self {
         let point = point(key);
-        let tables = Shape::ALL.map(|shape| {
+        let first = random.below(Shape::ALL.len());
+        let second = first + 1 + random.below(Shape::ALL.len() - 1);
+        let tables = [first, second].map(|shape| {
+            let shape = Shape::ALL[shape % Shape::ALL.len()];
             // One word too many, and one word off the alignment of a line.
             let mut table = vec![0; shape.words() + 1];
             assert!(prepare(&point, shape, &mut table[..shape.words()]));
             (shape, table)
         });
-        Self { point, tables: tables.into() }
+        Self { point, tables }
     }
 
-    fn check(&self, case: &Case, expected: bool) {
+    /// Alone, from a table, and every fourth cold; how many verdicts that were.
+    fn check(&self, case: &Case, expected: bool, random: &mut Random) -> usize {
         let signature = case.signature();
-        assert_eq!(verify(&self.point, &case.digest, &signature), expected, "{case:?} {:?}", self.point);
-        for (shape, table) in &self.tables {
-            let verdict = verify_prepared(table, *shape, &case.digest, &signature);
-            assert_eq!(verdict, expected, "{shape:?} {case:?} {:?}", self.point);
+        let (shape, table) = &self.tables[random.below(2)];
+        let verdict = verify_prepared(table, *shape, &case.digest, &signature);
+        assert_eq!(verdict, expected, "{shape:?} {case:?} {:?}", self.point);
+        if random.below(4) > 0 {
+            return 1;
         }
+        assert_eq!(verify(&self.point, &case.digest, &signature), expected, "{case:?} {:?}", self.point);
+        2
     }
 
-    /// Groups of random length: of one shape, or each item of another.
-    fn check_batches(&self, cases: &[Case], random: &mut Random) {
-        let mut rest = cases;
+    /// Groups of random length: of one shape, or of both.
+    fn check_batches(&self, cases: &[Case], expected: &[bool], random: &mut Random) -> usize {
+        let (mut rest, mut expected) = (cases, expected);
         while !rest.is_empty() {
             let (some, later) = rest.split_at(random.below(20).clamp(1, rest.len()));
-            rest = later;
-            let (mixed, shape) = (random.below(2) == 0, random.below(Shape::ALL.len()));
+            let (mixed, first) = (random.below(2), random.below(2));
             let signatures: Vec<_> = some.iter().map(Case::signature).collect();
-            let items: Vec<_> = some
-                .iter()
-                .zip(&signatures)
-                .enumerate()
-                .map(|(i, (case, signature))| {
-                    let (shape, table) = &self.tables[if mixed { (shape + i) % Shape::ALL.len() } else { shape }];
-                    BatchItem { table, shape: *shape, digest: &case.digest, signature }
+            let items: Vec<_> = (0..some.len())
+                .map(|i| {
+                    let (shape, table) = &self.tables[(first + i * mixed) % 2];
+                    BatchItem { table, shape: *shape, digest: &some[i].digest, signature: &signatures[i] }
                 })
                 .collect();
             let mut valid = vec![false; items.len()];
             let all = verify_batch(&items, &mut valid);
-            for (item, valid) in items.iter().zip(&valid) {
-                assert_eq!(verify(&self.point, item.digest, item.signature), *valid, "{:?} in a batch", item.shape);
-            }
+            assert_eq!(valid, expected[..some.len()], "{some:?} of {:?} in a batch", self.point);
             assert_eq!(all, valid.iter().all(|valid| *valid));
+            (rest, expected) = (later, &expected[some.len()..]);
         }
+        cases.len()
     }
-}
-
-/// What is signed, and the signature.
-#[derive(Debug)]
-struct Case {
-    digest: [u8; 32],
-    r: Scalar,
-    s: Scalar,
-}
-
-impl Case {
-    fn signature(&self) -> Signature {
-        let bytes = join(&self.r.to_repr().into(), &self.s.to_repr().into());
-        let signature = Signature::from_bytes(&bytes).unwrap();
-        assert_eq!(signature.to_bytes(), bytes);
-        signature
-    }
-}
-
-/// FIPS 186-5 section 6.4.2, with the points of crate p256. `sum` is u1·G + u2·Q.
-fn oracle(case: &Case, sum: impl Fn(Scalar, Scalar) -> ProjectivePoint) -> bool {
-    let w = case.s.invert().unwrap();
-    let e = <Scalar as Reduce<FieldBytes>>::reduce(&case.digest.into());
-    let point = sum(e * w, case.r * w);
-    !bool::from(point.is_identity()) && x_mod_n(&point) == case.r
-}
-
-/// A case with chosen u1 and u2, sometimes spoiled.
-fn choose_case(random: &mut Random, d: &Scalar) -> Case {
-    let (u1, u2) = (choose_scalar(random), choose_scalar(random));
-    let point = ProjectivePoint::GENERATOR * (u1 + u2 * d);
-    let r = x_mod_n(&point);
-    // u2 = r/s must not be zero, and infinity has no r: then anything, which must be refused.
-    let u2 = if bool::from(u2.is_zero()) { Scalar::ONE } else { u2 };
-    let r = if bool::from(point.is_identity()) || bool::from(r.is_zero()) { random.scalar() } else { r };
-    let s = r * u2.invert().unwrap();
-    let mut case = Case { digest: (u1 * s).to_repr().into(), r, s };
-    match random.below(12) {
-        0 => case.digest[random.below(32)] ^= 1 << random.below(8),
-        1 => case.r = choose_scalar(random),
-        2 => case.s = choose_scalar(random),
-        3 => case.s = -case.s,
-        4 => case.digest = choose_digest(random),
-        5 => case.r = Scalar::ONE,
-        6 => case.r = -Scalar::ONE,
-        _ => {}
-    }
-    for number in [&mut case.r, &mut case.s] {
-        if bool::from(number.is_zero()) {
-            *number = Scalar::ONE;
-        }
-    }
-    case
-}
-
-/// A private key d: small, large, a half, a tooth of a comb, an entry of one: d·G's comb then meets G's.
-fn choose_key(random: &mut Random) -> Scalar {
-    let d = match random.below(4) {
-        0 => random.scalar(),
-        _ => choose_scalar(random),
-    };
-    if bool::from(d.is_zero()) { Scalar::ONE } else { d }
-}
-
-fn choose_scalar(random: &mut Random) -> Scalar {
-    let half = Scalar::from(2_u64).invert().unwrap();
-    let value = match random.below(10) {
-        0 => Scalar::ZERO,
-        1 => Scalar::from(random.below(40) as u64),
-        2 => Scalar::from(random.below(40) as u64) * half,
-        3 => power(random.below(256)),
-        // Signed sums of teeth: entries of combs with 4, 8 or 16 passes.
-        4 | 5 => {
-            let passes = 4 << random.below(3);
-            let first = random.below(256 / passes);
-            let teeth = first..(first + 1 + random.below(11)).min(256 / passes);
-            teeth.fold(Scalar::ZERO, |sum, tooth| {
-                let tooth = power(tooth * passes);
-                if random.below(2) == 0 { sum + tooth } else { sum - tooth }
-            })
-        }
-        // Runs of equal bits.
-        6 => power(random.below(256)) - power(random.below(256)),
-        7 => power(random.below(256)) - Scalar::from(random.below(4) as u64),
-        _ => random.scalar(),
-    };
-    if random.below(2) == 0 { value } else { -value }
-}
-
-/// 2^exponent, exponent below 256.
-fn power(exponent: usize) -> Scalar {
-    let mut bytes = [0; 32];
-    bytes[31 - exponent / 8] = 1 << (exponent % 8);
-    Scalar::from_repr(bytes.into()).unwrap()
-}
-
-fn choose_digest(random: &mut Random) -> [u8; 32] {
-    match random.below(6) {
-        0 => [0; 32],
-        1 => [255; 32],
-        2 => unhex(N),
-        3 => {
-            // n + 1: above the order, so the digest is reduced.
-            let mut above: [u8; 32] = unhex(N);
-            above[31] += 1;
-            above
-        }
-        _ => random.bytes(),
-    }
-}
-
-/// A point with a random x, or with x from n up to p.
-fn chosen_r(random: &mut Random) -> Option<AffinePoint> {
-    let mut x = random.bytes();
-    if random.below(2) == 0 {
-        x = unhex(N);
-        x[28] = x[28].wrapping_add(random.below(3) as u8);
-        x[31] = x[31].wrapping_add(random.below(170) as u8);
-    }
-    let mut compressed = [2; 33];
-    compressed[1..].copy_from_slice(&x);
-    let encoded = p256::Sec1Point::from_bytes(compressed).ok()?;
-    AffinePoint::from_sec1_point(&encoded).into_option()
-}
-
-fn x_mod_n(point: &ProjectivePoint) -> Scalar {
-    let encoded = point.to_affine().to_sec1_point(false);
-    let bytes = encoded.as_bytes();
-    if bytes.len() < 33 {
-        return Scalar::ZERO;
-    }
-    let mut x = [0; 32];
-    x.copy_from_slice(&bytes[1..33]);
-    <Scalar as Reduce<FieldBytes>>::reduce(&x.into())
 }
 
 fn point(key: &ProjectivePoint) -> Point {
@@ -359,35 +248,6 @@ fn point(key: &ProjectivePoint) -> Point {
     let point = Point::from_coordinates(&x, &y).unwrap();
     assert_eq!(point.coordinates(), coordinates);
     point
-}
-
-/// Deterministic: SHA-256 of a counter.
-struct Random {
-    state: u64,
-    count: u64,
-}
-
-impl Random {
-    fn new(seed: usize) -> Self {
-        Self { state: seed as u64, count: 0 }
-    }
-
-    fn bytes(&mut self) -> [u8; 32] {
-        self.count += 1;
-        Sha256::digest([self.state.to_be_bytes(), self.count.to_be_bytes()].concat()).into()
-    }
-
-    fn next(&mut self) -> u64 {
-        u64::from_be_bytes(self.bytes()[..8].try_into().unwrap())
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    fn scalar(&mut self) -> Scalar {
-        <Scalar as Reduce<FieldBytes>>::reduce(&self.bytes().into())
-    }
 }
 
 fn setting(name: &str, default: usize) -> usize {
