@@ -382,17 +382,20 @@ enum imagxp_code {
 };
 
 /* Names on the wire. */
-#define IMAGXP_HEADER_PAYLOAD     "x-imagxp-payload"
-#define IMAGXP_HEADER_SIGNATURE   "x-imagxp-signature"
-#define IMAGXP_HEADER_PUBLIC_KEY  "x-imagxp-public-key"
-#define IMAGXP_HEADER_KEY         "x-imagxp-key"
-#define IMAGXP_HEADER_CREDENTIAL  "x-imagxp-credential"
-#define IMAGXP_HEADER_PROOF       "x-imagxp-proof"
-#define IMAGXP_HEADER_BROKER      "x-imagxp-broker"
-#define IMAGXP_HEADER_PRICE       "x-imagxp-price"
-#define IMAGXP_MANIFEST_PATH      "/.well-known/imagxp-agent.json"
-#define IMAGXP_JWKS_PATH          "/.well-known/jwks.json"
-#define IMAGXP_PRODUCT            "IMAGXP/1.1"
+#define IMAGXP_HEADER_PAYLOAD         "x-imagxp-payload"
+#define IMAGXP_HEADER_SIGNATURE       "x-imagxp-signature"
+#define IMAGXP_HEADER_PUBLIC_KEY      "x-imagxp-public-key"
+#define IMAGXP_HEADER_KEY             "x-imagxp-key"
+#define IMAGXP_HEADER_CREDENTIAL      "x-imagxp-credential"
+#define IMAGXP_HEADER_PROOF           "x-imagxp-proof"
+#define IMAGXP_HEADER_BROKER          "x-imagxp-broker"
+#define IMAGXP_HEADER_PRICE           "x-imagxp-price"
+#define IMAGXP_HEADER_CONTENT_ORIGIN  "x-imagxp-content-origin"
+#define IMAGXP_HEADER_PROVENANCE_SIG  "x-imagxp-provenance-sig"
+#define IMAGXP_HEADER_PROVENANCE_TS   "x-imagxp-provenance-ts"
+#define IMAGXP_MANIFEST_PATH          "/.well-known/imagxp-agent.json"
+#define IMAGXP_JWKS_PATH              "/.well-known/jwks.json"
+#define IMAGXP_PRODUCT                "IMAGXP/1.1"
 
 /* Who came. */
 #define IMAGXP_VERIFIED_AGENT 1
@@ -438,6 +441,46 @@ enum imagxp_code {
 
 /* Paid by showing ads. */
 #define IMAGXP_PROOF_AD 3
+
+/*
+ * `imagxp_key_public`: base64 of SPKI, 124 characters, as headers, manifests and
+ * `IMAGXP_PUBLIC_KEY` have it. `imagxp_key_export`: base64 of PKCS#8, 184 characters, as
+ * `IMAGXP_PRIVATE_KEY` has it.
+ */
+#define IMAGXP_FORMAT_TEXT 1
+
+/* PEM, with newlines. */
+#define IMAGXP_FORMAT_PEM 2
+
+/* DER: SPKI, 91 bytes; PKCS#8, 138 bytes. */
+#define IMAGXP_FORMAT_DER 3
+
+/* A JWK. */
+#define IMAGXP_FORMAT_JWK 4
+
+/* `imagxp_key_public` only: the RFC 7638 thumbprint, 43 characters. */
+#define IMAGXP_FORMAT_KID 5
+
+/*
+ * `imagxp_request_sign`: verify the signature before it leaves, so that a fault of the hardware
+ * cannot give the key away.
+ */
+#define IMAGXP_SIGN_CHECK 1
+
+/* `imagxp_host_check_agent_id`: public domain names only. */
+#define IMAGXP_MODE_PRODUCTION 0
+
+/* Also `localhost`, with a port or without. Never on a public site. */
+#define IMAGXP_MODE_DEVELOPMENT 1
+
+/* `imagxp_provenance_sign`: made by people. */
+#define IMAGXP_ORIGIN_HUMAN 1
+
+/* Made by machines. */
+#define IMAGXP_ORIGIN_SYNTHETIC 2
+
+/* Both. */
+#define IMAGXP_ORIGIN_HYBRID 3
 
 /* `imagxp_visit.vouched`: the request came through Cloudflare, so that its headers count. */
 #define IMAGXP_VOUCHED_CLOUDFLARE 1
@@ -517,36 +560,11 @@ enum imagxp_code {
  */
 #define IMAGXP_CLOCK_STEPPED_BACK 16
 
-/*
- * `imagxp_key_public`: base64 of SPKI, 124 characters, as headers, manifests and
- * `IMAGXP_PUBLIC_KEY` have it. `imagxp_key_export`: base64 of PKCS#8, 184 characters, as
- * `IMAGXP_PRIVATE_KEY` has it.
- */
-#define IMAGXP_FORMAT_TEXT 1
+/* `imagxp_story_*`: for people, `12:00:00.000 | CRYPTO | CHECK: ECDSA P-256 signature VALID`. */
+#define IMAGXP_STORY_TEXT 0
 
-/* PEM, with newlines. */
-#define IMAGXP_FORMAT_PEM 2
-
-/* DER: SPKI, 91 bytes; PKCS#8, 138 bytes. */
-#define IMAGXP_FORMAT_DER 3
-
-/* A JWK. */
-#define IMAGXP_FORMAT_JWK 4
-
-/* `imagxp_key_public` only: the RFC 7638 thumbprint, 43 characters. */
-#define IMAGXP_FORMAT_KID 5
-
-/*
- * `imagxp_request_sign`: verify the signature before it leaves, so that a fault of the hardware
- * cannot give the key away.
- */
-#define IMAGXP_SIGN_CHECK 1
-
-/* `imagxp_host_check_agent_id`: public domain names only. */
-#define IMAGXP_MODE_PRODUCTION 0
-
-/* Also `localhost`, with a port or without. Never on a public site. */
-#define IMAGXP_MODE_DEVELOPMENT 1
+/* For machines, a JSON object a line: `at`, `module`, `event`, and the event's own members. */
+#define IMAGXP_STORY_JSON 1
 
 /* Version of this interface: what `imagxp_abi_version` says in a library of the same age. */
 #define IMAGXP_ABI 1
@@ -559,6 +577,9 @@ enum imagxp_code {
 
 /* The buffer that every signed request fits. 900 bytes do for most. */
 #define IMAGXP_SIGNED_LEN 4348
+
+/* The buffer that the headers of every response fit. */
+#define IMAGXP_PROVENANCE_LEN 152
 
 /*
  * A compiled policy: `IMAGXP_POLICY_WORDS` words without pointers, fit for flash and shared memory.
@@ -830,6 +851,18 @@ typedef struct imagxp_verified {
      * answering; 0 is none.
      */
     uint64_t prepare;
+    /*
+     * For the evidence: the SHA-256 of the manifest that lists the key; zeros if the agent is not
+     * verified.
+     */
+    uint8_t manifest_sha256[32];
+    /*
+     * The SHA-256 of the key set that lists the key of the visa or ad proof; zeros if there is
+     * none.
+     */
+    uint8_t jwks_sha256[32];
+    /* That key: `x` and `y`. */
+    uint8_t token_key[2][32];
 } imagxp_verified;
 
 /* What stands for a nonce or a `jti` in a store elsewhere. */
@@ -937,6 +970,102 @@ typedef struct imagxp_manifest {
     /* How many. */
     size_t revoked_len;
 } imagxp_manifest;
+
+/*
+ * The headers to send with a response: spans of the buffer that the call was given. Begin with
+ * `IMAGXP_INIT(&provenance)`.
+ */
+typedef struct imagxp_provenance {
+    /* `sizeof (imagxp_provenance)` */
+    size_t size;
+    /* How long the buffer must be: stored with `IMAGXP_OK`, and with `IMAGXP_BUFFER_TOO_SMALL`. */
+    size_t needed;
+    /* `IMAGXP_HEADER_CONTENT_ORIGIN` */
+    struct imagxp_span origin;
+    /* `IMAGXP_HEADER_PROVENANCE_SIG` */
+    struct imagxp_span signature;
+    /* `IMAGXP_HEADER_PROVENANCE_TS` */
+    struct imagxp_span ts;
+} imagxp_provenance;
+
+/* A document that was fetched while a request waited. */
+typedef struct imagxp_fetch {
+    /* `imagxp_need.kind` */
+    int32_t kind;
+    /* `imagxp_answer.kind` */
+    int32_t found;
+    /* The text of `imagxp_need.url`. */
+    struct imagxp_str url;
+    /* Bytes of the body. */
+    uint64_t len;
+    /* When `imagxp_request_verify` asked for it. */
+    int64_t asked_ms;
+    /* When it was supplied. */
+    int64_t answered_ms;
+    /*
+     * For the evidence: what `imagxp_evidence_document` gave when it was recorded; zeros if it was
+     * not.
+     */
+    uint8_t sha256[32];
+} imagxp_fetch;
+
+/* How a request was decided. Begin with `IMAGXP_INIT(&decision)`. */
+typedef struct imagxp_decision {
+    /* `sizeof (imagxp_decision)` */
+    size_t size;
+    /* `IMAGXP_OK` of `imagxp_request_admit`, or the refusal that ended it. */
+    int32_t status;
+    /* 0 */
+    uint32_t reserved;
+    /* When the request came: the `now_ms` of `imagxp_request_verify`. */
+    int64_t received_ms;
+    /* When the decision fell. */
+    int64_t decided_ms;
+    /* The documents that were fetched for it, in their order; at most four. */
+    const struct imagxp_fetch *fetches;
+    /* How many. */
+    size_t fetches_len;
+} imagxp_decision;
+
+/* How an agent's request went. Begin with `IMAGXP_INIT(&sent)`. */
+typedef struct imagxp_sent {
+    /* `sizeof (imagxp_sent)` */
+    size_t size;
+    /* When it was signed. */
+    int64_t signed_ms;
+    /* When it was sent; 0 if it was not. */
+    int64_t sent_ms;
+    /* When the answer came; 0 if none did. */
+    int64_t answered_ms;
+    /* The `error` of the answer's body; empty if it has none. */
+    struct imagxp_str error;
+    /* The HTTP status of the answer. */
+    uint32_t http_status;
+    /* 0 */
+    uint32_t reserved;
+} imagxp_sent;
+
+/* How a broker's sale went. Begin with `IMAGXP_INIT(&sale)`. */
+typedef struct imagxp_sale {
+    /* `sizeof (imagxp_sale)` */
+    size_t size;
+    /* Who buys. */
+    struct imagxp_str agent_id;
+    /* For which publisher. */
+    struct imagxp_str audience;
+    /* The visa's `jti`; empty if it has none, or if there is no visa. */
+    struct imagxp_str jti;
+    /* What it costs, millionths of the unit. */
+    int64_t amount_micros;
+    /* When it was asked for. */
+    int64_t asked_ms;
+    /* When it was answered. */
+    int64_t answered_ms;
+    /* `IMAGXP_OK`, or why there is no visa. */
+    int32_t status;
+    /* 0 */
+    uint32_t reserved;
+} imagxp_sale;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1337,6 +1466,89 @@ imagxp_status imagxp_jcs(struct imagxp_str json,
                          struct imagxp_buf out,
                          size_t *needed);
 
+/*
+ * Signs where a response's content comes from: the headers to send, in `out`, which is
+ * `IMAGXP_PROVENANCE_LEN` long or longer. `origin` is `IMAGXP_ORIGIN_*`, the key the publisher's.
+ * `hedge` and `flags` as in `imagxp_request_sign`.
+ *
+ * Errors: `BUFFER_TOO_SMALL`, with `headers->needed`; `CLOCK_UNKNOWN`; `SIGN_FAULT`;
+ * `ABI_ARGUMENT`; `ABI_STATE`: not a key.
+ */
+imagxp_status imagxp_provenance_sign(const struct imagxp_key *key,
+                                     int32_t origin,
+                                     const uint8_t *hedge,
+                                     uint32_t flags,
+                                     int64_t now_ms,
+                                     struct imagxp_buf out,
+                                     struct imagxp_provenance *headers);
+
+/*
+ * Verifies what a response says of its content's origin: the three headers as they came, and that
+ * the time is within the windows. `public_key` is the publisher's, `IMAGXP_FORMAT_TEXT` or `_PEM`.
+ * `origin` and `ts_ms` get what they say; either may be NULL. The reference sends no time: who
+ * knows it otherwise passes its digits as `ts`, and as `now_ms`.
+ *
+ * Errors: `FIELD_MISSING`: a header is absent; `FIELD_TYPE`: no such origin; `SIGNATURE_FORMAT`;
+ * `TIMESTAMP_INVALID`, `TIMESTAMP_STALE`, `TIMESTAMP_FUTURE`; `SIGNATURE_INVALID`; `KEY_FORMAT`,
+ * `KEY_INVALID`.
+ */
+imagxp_status imagxp_provenance_verify(struct imagxp_str public_key,
+                                       struct imagxp_str content_origin,
+                                       struct imagxp_str signature,
+                                       struct imagxp_str ts,
+                                       int64_t now_ms,
+                                       uint32_t window_ms,
+                                       uint32_t skew_ms,
+                                       int32_t *origin,
+                                       int64_t *ts_ms);
+
+/*
+ * Writes the story of a request, accepted or refused at any stage, as its publisher saw it: up to
+ * 13 lines, each with its newline, in `IMAGXP_STORY_TEXT` or `IMAGXP_STORY_JSON`; some 1,500 bytes
+ * in all. What did not pass its grammar is shown as its SHA-256, so that nobody writes into your
+ * log but you. `verified` and `scratch` are those of `imagxp_request_verify`; the texts of
+ * `verified` stay as they are. `verified` may be NULL when `imagxp_request_verify` refused;
+ * `scratch` is then any working memory. `needed`, which may be NULL, gets the length, with
+ * `IMAGXP_BUFFER_TOO_SMALL` too.
+ *
+ * Errors: `BUFFER_TOO_SMALL`, of `out` or of `scratch`; `ABI_ARGUMENT`; `ABI_STATE`: not a policy,
+ * or `IMAGXP_OK` for what is not verified, or `scratch` is not its own.
+ */
+imagxp_status imagxp_story_publisher(const struct imagxp_visit *visit,
+                                     const struct imagxp_policy *policy,
+                                     const struct imagxp_verified *verified,
+                                     struct imagxp_buf scratch,
+                                     const struct imagxp_decision *decision,
+                                     int32_t format,
+                                     struct imagxp_buf out,
+                                     size_t *needed);
+
+/*
+ * Writes the story of a request as its agent saw it: signed, sent, answered. `public_key`, of the
+ * key that signed, is `IMAGXP_FORMAT_TEXT` or `_PEM`. Formats and `needed` as in
+ * `imagxp_story_publisher`.
+ *
+ * Errors: `BUFFER_TOO_SMALL`; `ABI_ARGUMENT`; `AGENT_ID_INVALID`, `RESOURCE_INVALID`: not UTF-8;
+ * `KEY_FORMAT`, `KEY_INVALID`.
+ */
+imagxp_status imagxp_story_agent(const struct imagxp_claims *claims,
+                                 struct imagxp_str public_key,
+                                 const struct imagxp_sent *sent,
+                                 int32_t format,
+                                 struct imagxp_buf out,
+                                 size_t *needed);
+
+/*
+ * Writes the story of a sale as the broker saw it: a visa was wanted, and issued or refused.
+ * Formats and `needed` as in `imagxp_story_publisher`.
+ *
+ * Errors: `BUFFER_TOO_SMALL`; `ABI_ARGUMENT`, also for a text that is not UTF-8.
+ */
+imagxp_status imagxp_story_broker(const struct imagxp_sale *sale,
+                                  int32_t format,
+                                  struct imagxp_buf out,
+                                  size_t *needed);
+
 #ifdef __cplusplus
 }  /* extern "C" */
 #endif  /* __cplusplus */
@@ -1358,8 +1570,8 @@ imagxp_status imagxp_jcs(struct imagxp_str json,
 
 /* As imagxp_key_cache_words, for static arrays. */
 #define IMAGXP_KEY_CACHE_WORDS(names, issuers, tables, table_kib)                                  \
-    (8 + 84 * ((size_t)(names) - IMAGXP_QUARTER_(names)) + 4 * IMAGXP_QUARTER_(names)              \
-     + 360 * (size_t)(issuers) + (9 + 128 * (size_t)(table_kib)) * (size_t)(tables))
+    (8 + 88 * ((size_t)(names) - IMAGXP_QUARTER_(names)) + 4 * IMAGXP_QUARTER_(names)              \
+     + 364 * (size_t)(issuers) + (9 + 128 * (size_t)(table_kib)) * (size_t)(tables))
 #define IMAGXP_QUARTER_(names) ((size_t)(names) < 8 ? 1 : (size_t)(names) / 4)
 
 /* As imagxp_replay_cache_words, for static arrays. */

@@ -7,7 +7,7 @@ awk '
     type != "" && /;$/ {
         member = $NF
         gsub(/[*;]/, "", member)
-        sub(/\[[0-9]+\]/, "", member)
+        gsub(/\[[0-9]+\]/, "", member)
         print "FIELD(" type ", " member ");"
     }
 ' "$(dirname "$0")/../include/imagxp.h"

@@ -3,7 +3,8 @@
 use crate::codec::json::Limits;
 use crate::codec::writer::{Writer, write_whole};
 use crate::host::{self, Mode};
-use crate::jose::{jwk, jws};
+use crate::jose::jwk;
+use crate::jose::jws::{self, Place};
 use crate::key::{KeyPair, PublicKey, Signing};
 use crate::money;
 use crate::policy::Micros;
@@ -47,13 +48,28 @@ pub fn issue_visa<'o>(
     signing: Signing<'_>,
     out: &'o mut [u8],
 ) -> Result<&'o str, Error> {
+    issue_visa_at(key, kid, visa, now, signing, jws::front(out))
+}
+
+/// As [`issue_visa`], into a place that is asked for once the visa's length is known.
+///
+/// # Errors
+/// As [`issue_visa`], and those of `place`.
+pub fn issue_visa_at<'o>(
+    key: &KeyPair,
+    kid: &str,
+    visa: &Visa<'_>,
+    now: UnixMillis,
+    signing: Signing<'_>,
+    place: impl Place<'o>,
+) -> Result<&'o str, Error> {
     check(kid, visa, now)?;
     let mut header = [0; spec::jwt::HEADER_MAX];
     let mut claims = [0; jws::CLAIMS_MAX];
     // What does not fit here would not fit a verifier's bounds either.
     let header = write_header(kid, &mut header).map_err(|_| Error::JwtTooLarge)?;
     let claims = write_claims(visa, now.s(), &mut claims).map_err(|_| Error::JwtTooLarge)?;
-    jws::sign(key, header, claims, signing, out)
+    jws::sign_at(key, header, claims, signing, place)
 }
 
 /// The rules of the verifier, [`crate::visa::verify`], and of the policy that it verifies against.
@@ -146,6 +162,14 @@ pub struct PublishedKey<'a> {
 /// `BUFFER_TOO_SMALL`, and what a verifier would refuse: `JWKS_INVALID` (no key or above 32, a `kid` of another length),
 /// `JWKS_DUPLICATE_KID`.
 pub fn write_jwks<'o>(keys: &[PublishedKey<'_>], out: &'o mut [u8]) -> Result<&'o str, Error> {
+    write_whole(out, |writer| write_jwks_to(keys, writer))
+}
+
+/// As [`write_jwks`], into a writer.
+///
+/// # Errors
+/// As [`write_jwks`].
+pub fn write_jwks_to(keys: &[PublishedKey<'_>], writer: &mut Writer<'_>) -> Result<(), Error> {
     let good_kid = |published: &PublishedKey<'_>| (1..=spec::jwt::KID_MAX).contains(&published.kid.len());
     if !(1..=spec::document::JWKS_KEYS_MAX).contains(&keys.len()) || !keys.iter().all(good_kid) {
         return Err(Error::JwksInvalid);
@@ -154,12 +178,10 @@ pub fn write_jwks<'o>(keys: &[PublishedKey<'_>], out: &'o mut [u8]) -> Result<&'
     if keys.iter().enumerate().any(|(at, key)| later(at).any(|other| other.kid == key.kid)) {
         return Err(Error::JwksDuplicateKid);
     }
-    write_whole(out, |writer| {
-        for (index, published) in keys.iter().enumerate() {
-            writer.text(if index == 0 { "{\"keys\":[" } else { "," });
-            jwk::write(published.key, published.kid, writer)?;
-        }
-        writer.text("]}");
-        Ok(())
-    })
+    for (index, published) in keys.iter().enumerate() {
+        writer.text(if index == 0 { "{\"keys\":[" } else { "," });
+        jwk::write(published.key, published.kid, writer)?;
+    }
+    writer.text("]}");
+    Ok(())
 }

@@ -15,15 +15,20 @@ use crate::{Error, spec};
 /// `BUFFER_TOO_SMALL`
 pub fn write<'o>(policy: &Policy<'_>, out: &'o mut [u8]) -> Result<&'o str, Error> {
     write_whole(out, |writer| {
-        writer.text("{\"version\":");
-        writer.string(spec::VERSION);
-        write_switches(policy, writer);
-        write_judgement(policy, writer);
-        write_audiences(policy, writer);
-        write_payment(policy, writer);
-        writer.text("}");
+        write_to(policy, writer);
         Ok(())
     })
+}
+
+/// As [`write`], into a writer.
+pub fn write_to(policy: &Policy<'_>, writer: &mut Writer<'_>) {
+    writer.text("{\"version\":");
+    writer.string(spec::VERSION);
+    write_switches(policy, writer);
+    write_judgement(policy, writer);
+    write_audiences(policy, writer);
+    write_payment(policy, writer);
+    writer.text("}");
 }
 
 fn write_switches(policy: &Policy<'_>, writer: &mut Writer<'_>) {

@@ -8,7 +8,7 @@ use crate::codec::json_text::Text;
 use crate::codec::writer::Writer;
 use crate::codec::{base64, decimal, hex, jcs};
 use crate::host::{self, Mode};
-use crate::jose::jws;
+use crate::jose::jws::{self, Place};
 use crate::key::{Digest, KeyPair, PublicKey, Signing, sha256};
 use crate::money;
 use crate::time::UnixMillis;
@@ -115,6 +115,20 @@ pub fn sign<'o>(
     signing: Signing<'_>,
     out: &'o mut [u8],
 ) -> Result<&'o str, Error> {
+    sign_at(key, feedback, now, signing, jws::front(out))
+}
+
+/// As [`sign`], into a place that is asked for once the length is known.
+///
+/// # Errors
+/// As [`sign`], and those of `place`.
+pub fn sign_at<'o>(
+    key: &KeyPair,
+    feedback: &Feedback<'_>,
+    now: UnixMillis,
+    signing: Signing<'_>,
+    place: impl Place<'o>,
+) -> Result<&'o str, Error> {
     if now.ms() <= 0 || now > UnixMillis::LAST {
         return Err(Error::ClockUnknown);
     }
@@ -136,7 +150,7 @@ pub fn sign<'o>(
     if len > spec::request::FEEDBACK_MAX {
         return Err(Error::FeedbackInvalid);
     }
-    jws::sign(key, header, claims, signing, out)
+    jws::sign_at(key, header, claims, signing, place)
 }
 
 fn write_header<'o>(key: &KeyPair, out: &'o mut [u8]) -> Result<&'o str, Error> {

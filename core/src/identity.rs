@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::canonical;
 use crate::claims::Payload;
-use crate::key::{Kid, PublicKey};
+use crate::key::{Digest, Kid, PublicKey};
 use crate::key_cache::{Agent, KeyId, Keys, Known};
 use crate::need::Need;
 use crate::policy::Policy;
@@ -15,6 +15,8 @@ use crate::visitor::Visitor;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Identity<'r> {
     pub(crate) visitor: Visitor,
+    /// The SHA-256 of the manifest that lists the key.
+    pub(crate) manifest: Option<Digest>,
     /// The key's name.
     pub(crate) kid: Kid,
     /// The manifest is due to be fetched anew, behind the visitor's back.
@@ -67,12 +69,18 @@ pub(crate) fn check<'r>(
         Standing::Ask => need().map(Step::Need),
         Standing::Unbound(_) => {
             let visitor = Visitor::UnidentifiedBot;
-            Ok(Step::Known(Identity { visitor, kid: key.kid(), refresh: None, prepare: None }))
+            Ok(Step::Known(Identity { visitor, manifest: None, kid: key.kid(), refresh: None, prepare: None }))
         }
         Standing::Bound { agent, id, kid } => {
             let refresh = if agent.lives().wants_refresh(now_s) { Some(need()?) } else { None };
             let prepare = keys.wants_table(table, now_s).then_some(id);
-            Ok(Step::Known(Identity { visitor: Visitor::VerifiedAgent, kid, refresh, prepare }))
+            Ok(Step::Known(Identity {
+                visitor: Visitor::VerifiedAgent,
+                manifest: Some(agent.digest()),
+                kid,
+                refresh,
+                prepare,
+            }))
         }
     }
 }

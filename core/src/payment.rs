@@ -47,6 +47,7 @@ pub(crate) struct Paid<'r> {
 }
 
 /// A payment, or the key set that it takes to see it.
+#[expect(clippy::large_enum_variant, reason = "the large one is the ordinary one, and there is no heap")]
 pub(crate) enum Step<'r> {
     Need(Need<'r>),
     Paid(Paid<'r>),

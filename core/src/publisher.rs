@@ -86,6 +86,12 @@ impl<'a> Request<'a> {
         self.payload().map(|payload| payload.ts)
     }
 
+    /// The key that came with the request, unproven; none if it is none.
+    #[must_use]
+    pub fn key(&self) -> Option<PublicKey> {
+        self.signed.as_ref().and_then(|signed| signed.public_key().ok())
+    }
+
     /// The payload JSON as received.
     #[must_use]
     pub fn payload_json(&self) -> Option<&'a str> {
@@ -172,6 +178,7 @@ fn verified<'r>(
         visitor: identity.visitor,
         claims: Some(&payload.claims),
         key: Some(key),
+        manifest: identity.manifest,
         bound,
         proof: paid.proof,
         refresh: identity.refresh.or(token.and_then(|token| token.refresh)),

@@ -1,7 +1,7 @@
 //! What verification found, and the one small write that turns it into an admission.
 
 use crate::claims::Payload;
-use crate::key::{Kid, PublicKey};
+use crate::key::{Digest, Kid, PublicKey};
 use crate::key_cache::KeyId;
 use crate::need::Need;
 use crate::payment::Proof;
@@ -33,6 +33,8 @@ pub struct Grant<'r> {
     pub claims: Option<&'r Claims<'r>>,
     /// The key that signed.
     pub key: Option<PublicKey>,
+    /// The SHA-256 of the manifest that lists the key, for the evidence; none for an agent that is not verified.
+    pub manifest: Option<Digest>,
     /// What of the request the signature binds.
     pub bound: Bound,
     /// What it was paid with.
@@ -53,6 +55,7 @@ impl<'r> Verified<'r> {
             visitor,
             claims: None,
             key: None,
+            manifest: None,
             bound: Bound::Nothing,
             proof: Proof::None,
             visa: None,

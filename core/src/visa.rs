@@ -3,7 +3,7 @@
 use crate::codec::decimal;
 use crate::codec::json::{Document, Kind, Limits, Node, Value};
 use crate::jose::jws::{self, CLAIMS_MAX, copy};
-use crate::key::Kid;
+use crate::key::{Digest, Kid, PublicKey};
 use crate::key_cache::Keys;
 use crate::need::Need;
 use crate::policy::{Micros, Policy, Role, VisaBinding};
@@ -32,6 +32,10 @@ pub struct Token<'p> {
     pub exp_s: i64,
     /// Whether it names its holder.
     pub bound: bool,
+    /// The key that signed it, and the SHA-256 of the key set that lists it: for the evidence.
+    pub key: PublicKey,
+    /// See `key`.
+    pub jwks: Digest,
     /// A newer key set is due: fetch it after answering.
     pub refresh: Option<Need<'p>>,
 }
@@ -53,6 +57,7 @@ impl Jti {
 
 /// A verdict, or the key set that it takes.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::large_enum_variant, reason = "the large one is the ordinary one, and there is no heap")]
 pub enum TokenStep<'p> {
     /// Fetch this, supply it, and call again.
     Need(Need<'p>),
@@ -105,8 +110,17 @@ pub fn verify<'p>(
     keys.verify(&key, table, &token.digest(), token.signature())?;
 
     let refresh = set.lives().wants_refresh(now_s).then_some(need);
-    let good = claims.check(policy, role, holder, now.s())?;
-    Ok(TokenStep::Verified(Token { issuer: issuer.iss, refresh, ..good }))
+    let Claimed { jti, amount, exp_s, bound } = claims.check(policy, role, holder, now.s())?;
+    let (issuer, jwks) = (issuer.iss, set.digest());
+    Ok(TokenStep::Verified(Token { issuer, jti, amount, exp_s, bound, key, jwks, refresh }))
+}
+
+/// What the claims of a good token say.
+struct Claimed {
+    jti: Option<Jti>,
+    amount: Micros,
+    exp_s: i64,
+    bound: bool,
 }
 
 /// The claims of a token, read.
@@ -124,19 +138,13 @@ impl Claims<'_, '_> {
     }
 
     /// Everything behind the signature, in the order of threats.md 4.4.
-    fn check<'p>(
-        &self,
-        policy: &Policy<'p>,
-        role: Role,
-        holder: Option<Holder<'_>>,
-        now_s: i64,
-    ) -> Result<Token<'p>, Error> {
+    fn check(&self, policy: &Policy<'_>, role: Role, holder: Option<Holder<'_>>, now_s: i64) -> Result<Claimed, Error> {
         self.check_audience(policy)?;
         let exp_s = self.check_dates(now_s)?;
         let bound = self.check_holder(holder, policy.visa_binding(), role)?;
         let jti = self.jti()?;
         let amount = if role == Role::Broker { self.check_payment(policy.price())? } else { 0 };
-        Ok(Token { issuer: "", jti, amount, exp_s, bound, refresh: None })
+        Ok(Claimed { jti, amount, exp_s, bound })
     }
 
     /// A string, or an array of 1 to 8, that names this publisher (threats.md 4.4).

@@ -96,7 +96,13 @@ impl Book {
                         visa_key = find_key(body.as_bytes(), scene.visa.unwrap_or_default().as_bytes());
                     }
                 }
-                Ok(Step::Verified(verified)) => break verified.admit(&mut replay, scene.at),
+                Ok(Step::Verified(verified)) => {
+                    // The verdict names the documents that it rests on, and the key.
+                    let Grant { manifest, visa, .. } = verified.grant();
+                    assert!(manifest.iter().chain(visa.iter().map(|token| &token.jwks)).all(|d| documents.contains(d)));
+                    assert_eq!(visa.as_ref().map(|token| token.key), visa_key);
+                    break verified.admit(&mut replay, scene.at);
+                }
                 Err(error) => break Err(error),
             }
         };

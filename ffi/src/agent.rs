@@ -2,11 +2,11 @@
 
 use imagxp_core::agent::{self, ListedKey, Manifest, RevokedKey};
 use imagxp_core::codec::hex;
-use imagxp_core::{Claims, Error, Purpose, SignedHeaders, Signing, UnixMillis};
+use imagxp_core::{Claims, Error, Purpose, SignedHeaders, UnixMillis};
 
-use crate::agent_keys::{self, public};
-use crate::host::Text;
-use crate::memory::{Input, Output, Region, disjoint};
+use crate::agent_keys::{Signer, public};
+use crate::memory::{Input, Output, Region, disjoint, read_array, read_str};
+use crate::out::Text;
 use crate::status::{OK, answer, answer_and_wipe};
 use crate::texts::{Texts, text};
 use crate::types::*;
@@ -54,17 +54,14 @@ fn spans(texts: &mut Texts<'_>, payload: &str, signature: &str, public_key: &str
 }
 
 /// Claims, read and apart from the outputs.
-fn read_claims<'a>(claims: *const imagxp_claims, outputs: &[Region]) -> Result<Claims<'a>, Error> {
+pub(crate) fn read_claims<'a>(claims: *const imagxp_claims, outputs: &[Region]) -> Result<Claims<'a>, Error> {
     let input = Input::sized(claims)?;
     // SAFETY: checked.
     let claims = unsafe { input.read() };
-    let (agent_id, resource) = (Input::text(claims.agent_id)?, Input::text(claims.resource)?);
-    disjoint(outputs, &[input.region(), agent_id.region(), resource.region()])?;
-    // SAFETY: checked, and apart from the outputs.
-    let (agent_id, resource) = unsafe { (agent_id.slice(), resource.slice()) };
+    disjoint(outputs, &[input.region()])?;
     Ok(Claims {
-        agent_id: core::str::from_utf8(agent_id).map_err(|_| Error::AgentIdInvalid)?,
-        resource: core::str::from_utf8(resource).map_err(|_| Error::ResourceInvalid)?,
+        agent_id: read_str(claims.agent_id, outputs, Error::AgentIdInvalid)?,
+        resource: read_str(claims.resource, outputs, Error::ResourceInvalid)?,
         purpose: Purpose::from_number(claims.purpose).map_err(|_| Error::AbiArgument)?,
         ads_displayed: match claims.ads_displayed {
             0 => false,
@@ -94,16 +91,13 @@ pub unsafe extern "C" fn imagxp_request_sign(
     answer_and_wipe(|| {
         let target = Target::new(out, headers)?;
         let outputs = [target.out.region(), target.headers.region()];
-        let (key, nonce) = (Input::one(key)?, Input::bytes::<16>(nonce)?);
-        let hedge = Input::many(hedge, if hedge.is_null() { 0 } else { 32 })?;
-        disjoint(&outputs, &[key.region(), nonce.region(), hedge.region()])?;
+        let nonce = Input::bytes::<16>(nonce)?;
+        disjoint(&outputs, &[nonce.region()])?;
+        let signer = Signer::new(key, hedge, flags, &outputs)?;
         let claims = read_claims(claims, &outputs)?;
-        if flags & !IMAGXP_SIGN_CHECK != 0 {
-            return Err(Error::AbiArgument);
-        }
         // SAFETY: checked, and apart from the outputs.
-        let (pair, nonce, hedge) = unsafe { (agent_keys::read(&key)?, nonce.read(), hedge.slice()) };
-        let (now, signing) = (UnixMillis::from_ms(now_ms), Signing { hedge, check: flags & IMAGXP_SIGN_CHECK != 0 });
+        let ((pair, signing), nonce) = unsafe { (signer.read()?, nonce.read()) };
+        let now = UnixMillis::from_ms(now_ms);
         // SAFETY: checked.
         let place = unsafe { target.reserve(agent::signed_len(&claims, now)?)? };
         let (place, mut texts) = Texts::new(place, 0);
@@ -201,7 +195,7 @@ pub unsafe extern "C" fn imagxp_manifest_write(
         // SAFETY: checked.
         let manifest = unsafe { input.read() };
         disjoint(&out.regions(), &[input.region()])?;
-        let read = |text| read_text(text, &out.regions());
+        let read = |text| read_str(text, &out.regions(), Error::ManifestInvalid);
         let keys = read_array(manifest.keys, manifest.keys_len, &out.regions())?;
         let revoked = read_array(manifest.revoked, manifest.revoked_len, &out.regions())?;
 
@@ -240,18 +234,4 @@ pub unsafe extern "C" fn imagxp_manifest_write(
 fn date(seconds: i64) -> Result<Option<u64>, Error> {
     let seconds = u64::try_from(seconds).map_err(|_| Error::AbiArgument)?;
     Ok(if seconds == 0 { None } else { Some(seconds) })
-}
-
-fn read_text<'a>(text: imagxp_str, outputs: &[Region]) -> Result<&'a str, Error> {
-    let text = Input::text(text)?;
-    disjoint(outputs, &[text.region()])?;
-    // SAFETY: checked, and apart from the outputs.
-    core::str::from_utf8(unsafe { text.slice() }).map_err(|_| Error::ManifestInvalid)
-}
-
-fn read_array<'a, T>(ptr: *const T, count: usize, outputs: &[Region]) -> Result<&'a [T], Error> {
-    let array = Input::many(ptr, count)?;
-    disjoint(outputs, &[array.region()])?;
-    // SAFETY: checked, and apart from the outputs.
-    Ok(unsafe { array.slice() })
 }

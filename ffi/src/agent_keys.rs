@@ -1,10 +1,10 @@
 //! Keys of the agent, in the caller's memory.
 
-use imagxp_core::{Error, KeyPair, PublicKey};
+use imagxp_core::{Error, KeyPair, PublicKey, Signing};
 use zeroize::Zeroize;
 
-use crate::host::Text;
-use crate::memory::{Input, Output, disjoint};
+use crate::memory::{Input, Output, Region, disjoint};
+use crate::out::Text;
 use crate::status::{OK, answer, answer_and_wipe};
 use crate::types::*;
 
@@ -15,7 +15,7 @@ const MAGIC: u64 = u64::from_le_bytes(*b"imagxpS1");
 ///
 /// # Safety
 /// The contract of the preamble.
-pub(crate) unsafe fn read(key: &Input<imagxp_key>) -> Result<KeyPair, Error> {
+unsafe fn read(key: &Input<imagxp_key>) -> Result<KeyPair, Error> {
     // SAFETY: the caller's.
     let [imagxp_key { opaque }] = (unsafe { key.slice() }) else { return Err(Error::AbiState) };
     match opaque {
@@ -31,6 +31,33 @@ unsafe fn write(key: &Output<imagxp_key>, pair: &KeyPair) {
     if let [imagxp_key { opaque: [magic, words @ .., a, b, c] }] = unsafe { key.slice() } {
         words.copy_from_slice(&*pair.to_words());
         (*magic, *a, *b, *c) = (MAGIC, 0, 0, 0);
+    }
+}
+
+/// Who signs, and with what care.
+pub(crate) struct Signer {
+    key: Input<imagxp_key>,
+    hedge: Input<u8>,
+    check: bool,
+}
+
+impl Signer {
+    /// `hedge` is 32 bytes, or NULL.
+    pub(crate) fn new(key: *const imagxp_key, hedge: *const u8, flags: u32, outputs: &[Region]) -> Result<Self, Error> {
+        let (key, hedge) = (Input::one(key)?, Input::many(hedge, if hedge.is_null() { 0 } else { 32 })?);
+        disjoint(outputs, &[key.region(), hedge.region()])?;
+        if flags & !IMAGXP_SIGN_CHECK != 0 {
+            return Err(Error::AbiArgument);
+        }
+        Ok(Self { key, hedge, check: flags & IMAGXP_SIGN_CHECK != 0 })
+    }
+
+    /// # Safety
+    /// The contract of the preamble.
+    pub(crate) unsafe fn read<'a>(&self) -> Result<(KeyPair, Signing<'a>), Error> {
+        // SAFETY: checked by `new`, and apart from the outputs.
+        let (pair, hedge) = unsafe { (read(&self.key)?, self.hedge.slice()) };
+        Ok((pair, Signing { hedge, check: self.check }))
     }
 }
 

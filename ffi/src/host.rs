@@ -2,11 +2,12 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use imagxp_core::codec::jcs;
 use imagxp_core::codec::json::{Document, Limits, Node};
-use imagxp_core::codec::{jcs, writer::Writer};
 use imagxp_core::{Error, host};
 
-use crate::memory::{Input, Output, disjoint};
+use crate::memory::{Input, disjoint};
+use crate::out::Text;
 use crate::status::{OK, answer};
 use crate::types::*;
 
@@ -66,51 +67,8 @@ pub unsafe extern "C" fn imagxp_jcs(json: imagxp_str, out: imagxp_buf, needed: *
         let mut nodes = [Node::default(); Limits::PAYLOAD.nodes];
         // SAFETY: checked, and apart from the outputs.
         let document = Document::parse(unsafe { json.slice() }, &Limits::PAYLOAD, &mut nodes)?;
-        let mut count = Writer::new(&mut []);
-        jcs::write(&document.root(), &mut count)?;
         // SAFETY: checked.
-        let place = unsafe { out.reserve(count.needed())? };
-        jcs::write(&document.root(), &mut Writer::new(place))?;
+        unsafe { out.fill(|writer| jcs::write(&document.root(), writer))? };
         Ok(OK)
     })
-}
-
-/// A buffer for a text, and a place for its length.
-pub(crate) struct Text {
-    out: Output<u8>,
-    needed: Option<Output<usize>>,
-}
-
-impl Text {
-    pub(crate) fn new(out: imagxp_buf, needed: *mut usize) -> Result<Self, Error> {
-        let needed = if needed.is_null() { None } else { Some(Output::one(needed)?) };
-        Ok(Self { out: Output::buf(out)?, needed })
-    }
-
-    pub(crate) fn regions(&self) -> [crate::memory::Region; 2] {
-        [self.out.region(), self.needed.map_or(crate::memory::Region::EMPTY, |needed| needed.region())]
-    }
-
-    /// The place of a text of this length, after its length has been told.
-    ///
-    /// # Safety
-    /// The contract of the preamble; `regions` are apart from everything else.
-    pub(crate) unsafe fn reserve<'a>(&self, len: usize) -> Result<&'a mut [u8], Error> {
-        if let Some(needed) = self.needed {
-            // SAFETY: checked.
-            unsafe { needed.write(len) };
-        }
-        // SAFETY: checked.
-        unsafe { self.out.slice() }.get_mut(..len).ok_or(Error::BufferTooSmall)
-    }
-
-    /// Hands over a finished text.
-    ///
-    /// # Safety
-    /// As [`Self::reserve`].
-    pub(crate) unsafe fn put(&self, text: &[u8]) -> Result<imagxp_status, Error> {
-        // SAFETY: the caller's.
-        unsafe { self.reserve(text.len())? }.copy_from_slice(text);
-        Ok(OK)
-    }
 }

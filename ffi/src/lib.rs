@@ -9,16 +9,20 @@
 
 pub mod agent;
 pub mod agent_keys;
+mod decision;
 pub mod host;
 mod memory;
+mod out;
 pub mod packed;
 pub mod policy;
+pub mod provenance;
 pub mod publisher;
 pub mod refusal;
 mod runtime;
 mod same;
 pub mod state;
 pub mod status;
+pub mod story;
 mod texts;
 pub mod types;
 mod verdict;

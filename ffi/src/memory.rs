@@ -200,6 +200,38 @@ impl Output<u8> {
     }
 }
 
+/// Bytes, apart from the outputs.
+pub(crate) fn read_bytes<'a>(text: imagxp_str, outputs: &[Region]) -> Result<&'a [u8], Error> {
+    let text = Input::text(text)?;
+    disjoint(outputs, &[text.region()])?;
+    // SAFETY: checked, and apart from the outputs.
+    Ok(unsafe { text.slice() })
+}
+
+/// A text, apart from the outputs.
+///
+/// # Errors
+/// `invalid` if it is not UTF-8.
+pub(crate) fn read_str<'a>(text: imagxp_str, outputs: &[Region], invalid: Error) -> Result<&'a str, Error> {
+    core::str::from_utf8(read_bytes(text, outputs)?).map_err(|_| invalid)
+}
+
+/// An array, apart from the outputs.
+pub(crate) fn read_array<'a, T>(ptr: *const T, count: usize, outputs: &[Region]) -> Result<&'a [T], Error> {
+    let array = Input::many(ptr, count)?;
+    disjoint(outputs, &[array.region()])?;
+    // SAFETY: checked, and apart from the outputs.
+    Ok(unsafe { array.slice() })
+}
+
+/// A struct that begins with its size, copied, apart from the outputs.
+pub(crate) fn read_sized<T: Copy>(ptr: *const T, outputs: &[Region]) -> Result<T, Error> {
+    let input = Input::sized(ptr)?;
+    disjoint(outputs, &[input.region()])?;
+    // SAFETY: checked, and apart from the outputs.
+    Ok(unsafe { input.read() })
+}
+
 /// The first member of a struct that may grow is its size, a `size_t`.
 fn check_size<T>(ptr: *const T) -> Result<(), Error> {
     // SAFETY: `Region::new` has seen a place for a T here, and every T that comes here begins with a usize.

@@ -25,14 +25,14 @@ pub(crate) trait Visitor {
 }
 
 /// A request in many pieces.
-struct Pieces {
+pub(crate) struct Pieces {
     visit: imagxp_visit,
     headers: Input<imagxp_header>,
 }
 
 impl Pieces {
     /// Checks every pointer of a visit against the outputs of the call.
-    fn new(visit: *const imagxp_visit, outputs: &[Region]) -> Result<Self, Error> {
+    pub(crate) fn new(visit: *const imagxp_visit, outputs: &[Region]) -> Result<Self, Error> {
         let input = Input::sized(visit)?;
         // SAFETY: checked.
         let visit = unsafe { input.read() };
@@ -50,6 +50,23 @@ impl Pieces {
         }
         Ok(Self { visit, headers })
     }
+
+    /// # Safety
+    /// The contract of the preamble.
+    pub(crate) unsafe fn without_headers<'a>(&self) -> Result<Visit<'a>, Error> {
+        let imagxp_visit { method, scheme, authority, target, vouched, .. } = self.visit;
+        // What is not UTF-8 equals no signed text, as the empty text does.
+        // SAFETY: checked by `new`, and apart from every output.
+        let text = |text| unsafe { bytes(text) }.map(|bytes| core::str::from_utf8(bytes).unwrap_or_default());
+        Ok(Visit {
+            method: text(method)?,
+            scheme: text(scheme)?,
+            authority: text(authority)?,
+            target: text(target)?,
+            vouched,
+            headers: Headers::new(),
+        })
+    }
 }
 
 impl Visitor for Pieces {
@@ -61,18 +78,8 @@ impl Visitor for Pieces {
             let (name, value) = unsafe { (bytes(header.name)?, bytes(header.value)?) };
             headers.add(name, value)?;
         }
-        let imagxp_visit { method, scheme, authority, target, vouched, .. } = self.visit;
-        // What is not UTF-8 equals no signed text, as the empty text does.
-        // SAFETY: checked by `new`, and apart from every output.
-        let text = |text| unsafe { bytes(text) }.map(|bytes| core::str::from_utf8(bytes).unwrap_or_default());
-        Ok(Visit {
-            method: text(method)?,
-            scheme: text(scheme)?,
-            authority: text(authority)?,
-            target: text(target)?,
-            vouched,
-            headers,
-        })
+        // SAFETY: as above.
+        Ok(Visit { headers, ..unsafe { self.without_headers()? } })
     }
 }
 
@@ -80,7 +87,7 @@ impl Visitor for Pieces {
 /// The contract of the preamble.
 unsafe fn bytes<'a>(text: imagxp_str) -> Result<&'a [u8], Error> {
     let input = Input::text(text)?;
-    // SAFETY: checked, and by `Visitor::new` apart from every output.
+    // SAFETY: checked, and by `Pieces::new` apart from every output.
     Ok(unsafe { input.slice() })
 }
 

@@ -1,12 +1,13 @@
 //! What a refused client is told.
 
-use imagxp_core::{Bound, Error, Grant, Policy, Proof, Refusal, Visitor};
+use imagxp_core::{Error, Policy, Refusal};
 
-use crate::host::Text;
 use crate::memory::{Input, disjoint};
+use crate::out::Text;
 use crate::policy;
 use crate::status::{OK, answer};
 use crate::types::*;
+use crate::verdict;
 
 /// Writes the body of a refusal, `application/json`, at most 128 bytes: the public code, the visitor, and the proof where
 /// there is one. `verified` is what `imagxp_request_admit` was called with, if it was that call that refused; else
@@ -33,31 +34,12 @@ pub unsafe extern "C" fn imagxp_refusal_write(
             Some(verified) => {
                 disjoint(&out.regions(), &[verified.region()])?;
                 // SAFETY: checked, and apart from the outputs.
-                Refusal::at_admission(error, &grant(&unsafe { verified.read() })?, &policy)
+                Refusal::at_admission(error, &verdict::grant(&unsafe { verified.read() })?, &policy)
             }
         };
         let mut body = [0; 128];
         // SAFETY: checked.
         unsafe { out.put(refusal.body(&mut body)?.as_bytes())? };
         Ok(OK)
-    })
-}
-
-/// As much of a grant as a refusal tells.
-fn grant(found: &imagxp_verified) -> Result<Grant<'static>, Error> {
-    let visitors = [Visitor::VerifiedAgent, Visitor::LikelyHuman, Visitor::UnidentifiedBot];
-    let proofs = [Proof::None, Proof::Visa, Proof::Whitelist, Proof::AdProof];
-    let visitor = visitors.into_iter().find(|visitor| *visitor as i32 == found.visitor);
-    let proof = proofs.into_iter().find(|proof| *proof as i32 == found.proof);
-    Ok(Grant {
-        visitor: visitor.ok_or(Error::AbiState)?,
-        claims: None,
-        key: None,
-        bound: Bound::Nothing,
-        proof: proof.ok_or(Error::AbiState)?,
-        visa: None,
-        refresh: None,
-        prepare: None,
-        clock_stepped_back: false,
     })
 }

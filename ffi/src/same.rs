@@ -1,5 +1,6 @@
 //! The numbers of the header are those of the core: compared when this is compiled.
 
+use imagxp_core::provenance::Origin;
 use imagxp_core::visitor::vouched;
 use imagxp_core::{Bound, Proof, Purpose, Visitor};
 
@@ -25,6 +26,9 @@ same! {
     IMAGXP_PROOF_VISA == Proof::Visa;
     IMAGXP_PROOF_WHITELIST == Proof::Whitelist;
     IMAGXP_PROOF_AD == Proof::AdProof;
+    IMAGXP_ORIGIN_HUMAN == Origin::Human;
+    IMAGXP_ORIGIN_SYNTHETIC == Origin::Synthetic;
+    IMAGXP_ORIGIN_HYBRID == Origin::Hybrid;
     IMAGXP_VOUCHED_CLOUDFLARE == vouched::CLOUDFLARE;
     IMAGXP_VOUCHED_VERCEL == vouched::VERCEL;
     IMAGXP_VOUCHED_CLOUDFRONT == vouched::CLOUDFRONT;

@@ -1,7 +1,9 @@
 //! A verdict, from the core's form to the flat one and back.
 
 use imagxp_core::replay_cache::{Entry, VisaUse};
-use imagxp_core::{Error, Grant, Policy, Proof, Request, Step, UnixMillis, Verified, key, spec};
+use imagxp_core::{
+    Bound, Error, Grant, Policy, Proof, PublicKey, Request, Step, UnixMillis, Verified, Visitor, key, spec,
+};
 
 use crate::status::{NEED, VERIFIED};
 use crate::texts::{Texts, check, text};
@@ -49,6 +51,7 @@ fn write_grant(found: &mut imagxp_verified, grant: &Grant<'_>, texts: &mut Texts
     if let Some(refresh) = &grant.refresh {
         found.refresh = texts.need(refresh)?;
     }
+    found.manifest_sha256 = grant.manifest.unwrap_or_default();
     if let Some(key) = &grant.key {
         found.kid = texts.span(key.kid().as_str())?;
     }
@@ -63,6 +66,10 @@ fn write_grant(found: &mut imagxp_verified, grant: &Grant<'_>, texts: &mut Texts
         found.jti = texts.span(token.jti.as_ref().map_or("", |jti| jti.as_str()))?;
         found.amount_micros = if grant.proof == Proof::Visa { token.amount } else { 0 };
         found.expires_s = token.exp_s;
+        found.jwks_sha256 = token.jwks;
+        if let ([x, y], []) = token.key.to_coordinates().as_chunks::<32>() {
+            found.token_key = [*x, *y];
+        }
         found.flags |= if token.bound { IMAGXP_TOKEN_BOUND } else { 0 };
     }
     Ok(())
@@ -111,4 +118,38 @@ pub(crate) fn entry<'s>(found: &imagxp_verified, scratch: &'s [u8]) -> Result<Op
         _ => Some(VisaUse { issuer, jti, exp_s: found.expires_s }),
     };
     Ok(Some(Entry { agent_id, nonce, ts: UnixMillis::from_ms(found.ts_ms), window_ms: found.window_ms, visa }))
+}
+
+/// As much of a grant as the numbers of a verdict tell: a refusal, or a story, shows no more.
+///
+/// # Errors
+/// `ABI_STATE`: not what `imagxp_request_verify` wrote.
+pub(crate) fn grant(found: &imagxp_verified) -> Result<Grant<'static>, Error> {
+    let visitors = [Visitor::VerifiedAgent, Visitor::LikelyHuman, Visitor::UnidentifiedBot];
+    let proofs = [Proof::None, Proof::Visa, Proof::Whitelist, Proof::AdProof];
+    let bounds = [Bound::Nothing, Bound::Authority, Bound::Exact];
+    let visitor = visitors.into_iter().find(|visitor| *visitor as i32 == found.visitor);
+    let proof = proofs.into_iter().find(|proof| *proof as i32 == found.proof);
+    let bound = bounds.into_iter().find(|bound| *bound as i32 == found.bound);
+    Ok(Grant {
+        visitor: visitor.ok_or(Error::AbiState)?,
+        claims: None,
+        key: None,
+        manifest: None,
+        bound: bound.ok_or(Error::AbiState)?,
+        proof: proof.ok_or(Error::AbiState)?,
+        visa: None,
+        refresh: None,
+        prepare: None,
+        clock_stepped_back: false,
+    })
+}
+
+/// The key of the visa or ad proof.
+///
+/// # Errors
+/// `ABI_STATE`: not what `imagxp_request_verify` wrote.
+pub(crate) fn token_key(found: &imagxp_verified) -> Result<PublicKey, Error> {
+    let [x, y] = &found.token_key;
+    PublicKey::from_coordinates(x, y).map_err(|_| Error::AbiState)
 }

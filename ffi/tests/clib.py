@@ -55,7 +55,8 @@ class Verified(Structure):
                 ("agent_id", Span), ("resource", Span), ("nonce", Span), ("payload", Span), ("kid", Span),
                 ("issuer", Span), ("jti", Span), ("ts_ms", c_int64), ("amount_micros", c_int64),
                 ("expires_s", c_int64), ("window_ms", c_uint32), ("check", c_uint32), ("key", c_uint64),
-                ("prepare", c_uint64)]
+                ("prepare", c_uint64), ("manifest_sha256", c_uint8 * 32), ("jwks_sha256", c_uint8 * 32),
+                ("token_key", c_uint8 * 64)]
 
 
 class Key(Structure):

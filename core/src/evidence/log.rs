@@ -86,15 +86,24 @@ pub struct Fault {
 #[derive(Clone, Debug)]
 pub struct Log<'k> {
     keys: &'k [PublicKey],
-    head: Head,
+    state: State,
+}
+
+/// How far a log has been verified: what a caller keeps who has no place for a [`Log`] between two lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Where the chain is.
+    pub head: Head,
     /// The hash of the line before the last.
-    before: Digest,
-    /// The last checkpoint's line, and its count.
-    sealed: u64,
+    pub before: Digest,
+    /// The last checkpoint's line.
+    pub sealed: u64,
     /// How far the counts of checkpoints are off, once one was reported.
-    shift: i64,
-    bytes: u64,
-    faults: u64,
+    pub shift: i64,
+    /// Bytes of the lines.
+    pub bytes: u64,
+    /// How many faults were reported.
+    pub faults: u64,
 }
 
 /// What a whole log comes to.
@@ -122,13 +131,26 @@ impl<'k> Log<'k> {
     /// From a head that is trusted: the rest of a log whose beginning was verified before.
     #[must_use]
     pub fn resume(keys: &'k [PublicKey], head: Head) -> Self {
-        Self { keys, head, before: head.hash, sealed: head.count, shift: 0, bytes: 0, faults: 0 }
+        let sealed = head.count;
+        Self::with_state(keys, State { head, before: head.hash, sealed, shift: 0, bytes: 0, faults: 0 })
+    }
+
+    /// From where [`Self::state`] was.
+    #[must_use]
+    pub fn with_state(keys: &'k [PublicKey], state: State) -> Self {
+        Self { keys, state }
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
     }
 
     /// Where the chain is.
     #[must_use]
     pub fn head(&self) -> Head {
-        self.head
+        self.state.head
     }
 
     /// Takes the next line, without its newline. A checkpoint's signature is checked here.
@@ -136,12 +158,12 @@ impl<'k> Log<'k> {
     /// # Errors
     /// What is wrong with this line. Go on with the next all the same.
     pub fn line<'l>(&mut self, line: &'l [u8]) -> Result<Record<'l>, Fault> {
-        let sealed = self.sealed;
+        let sealed = self.state.sealed;
         let (record, checks) = self.line_unchecked(line)?;
         if checks.iter().all(|check| check.verify().is_ok()) {
             return Ok(record);
         }
-        self.sealed = sealed;
+        self.state.sealed = sealed;
         Err(self.fault(What::Signature))
     }
 
@@ -151,10 +173,11 @@ impl<'k> Log<'k> {
     /// # Errors
     /// As [`Self::line`], but for [`What::Signature`].
     pub fn line_unchecked<'l>(&mut self, line: &'l [u8]) -> Result<(Record<'l>, Checks), Fault> {
-        let (before, head) = (self.before, self.head);
-        self.before = head.hash;
-        self.head = Head { hash: sha256(line), count: head.count.saturating_add(1) };
-        self.bytes = self.bytes.saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX)).saturating_add(1);
+        let (before, head) = (self.state.before, self.state.head);
+        self.state.before = head.hash;
+        self.state.head = Head { hash: sha256(line), count: head.count.saturating_add(1) };
+        self.state.bytes =
+            self.state.bytes.saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX)).saturating_add(1);
         let (record, prev) = Record::parse(line).map_err(|what| self.fault(what))?;
         if prev != head.hash {
             return Err(self.fault(if prev == before { What::Previous } else { What::Chain }));
@@ -171,30 +194,36 @@ impl<'k> Log<'k> {
     /// it is no fault, and no record.
     #[must_use]
     pub fn finish(&self, rest: &[u8]) -> Summary {
-        let unsealed = self.head.count.saturating_sub(self.sealed);
-        Summary { head: self.head, bytes: self.bytes, unsealed, torn: rest.len(), faults: self.faults }
+        let unsealed = self.state.head.count.saturating_sub(self.state.sealed);
+        Summary {
+            head: self.state.head,
+            bytes: self.state.bytes,
+            unsealed,
+            torn: rest.len(),
+            faults: self.state.faults,
+        }
     }
 
     /// Count and key are judged here; the signature is left to a [`Check`].
     fn checkpoint(&mut self, checkpoint: &super::Checkpoint<'_>, found: u64) -> Result<Check, Fault> {
         let stated = checkpoint.head.count;
         let shift = i64::try_from(found).unwrap_or(i64::MAX).saturating_sub_unsigned(stated);
-        if shift != self.shift {
-            self.shift = shift;
+        if shift != self.state.shift {
+            self.state.shift = shift;
             return Err(self.fault(What::Count { stated, found }));
         }
         let known = self.keys.iter().find(|key| key.kid().as_str() == checkpoint.kid).copied();
         let key = known.ok_or_else(|| self.fault(What::Key))?;
         let digest = checkpoint_digest(&checkpoint.head, checkpoint.kid, checkpoint.at);
         let digest = digest.map_err(|_: Error| self.fault(What::NotARecord))?;
-        self.sealed = self.head.count;
-        Ok(Check { line: self.head.count, key, digest, signature: checkpoint.signature })
+        self.state.sealed = self.state.head.count;
+        Ok(Check { line: self.state.head.count, key, digest, signature: checkpoint.signature })
     }
 
     /// A fault of the line at hand. Callers who find one themselves ([`super::Decision::prove`]) count it so, too.
     pub fn fault(&mut self, what: What) -> Fault {
-        self.faults = self.faults.saturating_add(1);
-        Fault { line: self.head.count, what }
+        self.state.faults = self.state.faults.saturating_add(1);
+        Fault { line: self.state.head.count, what }
     }
 }
 

@@ -31,7 +31,7 @@ use sha2::{Digest as _, Sha256};
 use crate::key::{Digest, PublicKey};
 use crate::spec;
 
-pub use log::{Fault, Log, Summary, What};
+pub use log::{Fault, Log, State, Summary, What};
 pub use prove::{Check, Checks, Finding, Findings, verify_checks};
 pub use record::{Checkpoint, Decision, Document, Outcome, Record, Target};
 pub use write::{Decided, Fetched, write_checkpoint, write_decision, write_document};

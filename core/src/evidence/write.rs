@@ -37,29 +37,69 @@ pub struct Decided<'a> {
     pub verdict: Result<&'a Grant<'a>, Error>,
 }
 
+impl Fetched<'_> {
+    /// As [`write_document`], into a writer.
+    ///
+    /// # Errors
+    /// As [`write_document`].
+    pub fn write_to(&self, head: &Head, writer: &mut Writer<'_>) -> Result<(), Error> {
+        let good_url = self.url.len() <= spec::evidence::URL_MAX && is_plain(self.url.as_bytes());
+        if self.body.len() > spec::document::JWKS_MAX || !good_url {
+            return Err(Error::AbiLength);
+        }
+        writer.text("{\"body\":\"");
+        write_base64(self.body, writer)?;
+        writer.text("\",\"kind\":\"document\"");
+        write_hex(",\"prev\":", &head.hash, writer)?;
+        write_hex(",\"sha256\":", &sha256(self.body), writer)?;
+        write_time(",\"time\":", self.at, writer)?;
+        writer.text(",\"url\":");
+        writer.string(self.url);
+        writer.text("}\n");
+        Ok(())
+    }
+}
+
+impl Decided<'_> {
+    /// As [`write_decision`], into a writer.
+    ///
+    /// # Errors
+    /// As [`write_decision`].
+    pub fn write_to(&self, head: &Head, writer: &mut Writer<'_>) -> Result<(), Error> {
+        if self.documents.len() > spec::evidence::DOCUMENTS_MAX {
+            return Err(Error::AbiLength);
+        }
+        let visit = self.visit;
+        write_text("{\"authority", visit.authority, spec::evidence::NAME_MAX, writer)?;
+        write_time(",\"decided\":", self.decided, writer)?;
+        writer.text(",\"documents\":[");
+        for (index, digest) in self.documents.iter().enumerate() {
+            write_hex(if index == 0 { "" } else { "," }, digest, writer)?;
+        }
+        writer.text("],\"headers\":{");
+        write_headers(&visit.headers, writer)?;
+        writer.text("},\"kind\":\"decision\"");
+        write_text(",\"method", visit.method, spec::evidence::NAME_MAX, writer)?;
+        write_hex(",\"prev\":", &head.hash, writer)?;
+        write_time(",\"received\":", self.received, writer)?;
+        write_text(",\"scheme", visit.scheme, spec::evidence::NAME_MAX, writer)?;
+        write_text(",\"target", visit.target, spec::evidence::TARGET_MAX, writer)?;
+        write_verdict(self.verdict, writer);
+        if let Some(key) = self.visa_key {
+            write_key(key, writer)?;
+        }
+        writer.text("}\n");
+        Ok(())
+    }
+}
+
 /// Writes a `document` line with its newline, in `out`: 512 bytes, the URL, and four thirds of the body always suffice.
 ///
 /// # Errors
 /// `BUFFER_TOO_SMALL`: nothing is written. `ABI_LENGTH`: a body above 65,536 bytes, a URL above 2,048 or not ASCII.
 /// `TIMESTAMP_INVALID`.
 pub fn write_document<'o>(document: &Fetched<'_>, head: &Head, out: &'o mut [u8]) -> Result<&'o str, Error> {
-    let good_url = document.url.len() <= spec::evidence::URL_MAX && is_plain(document.url.as_bytes());
-    if document.body.len() > spec::document::JWKS_MAX || !good_url {
-        return Err(Error::AbiLength);
-    }
-    let digest = sha256(document.body);
-    write_whole(out, |writer| {
-        writer.text("{\"body\":\"");
-        write_base64(document.body, writer)?;
-        writer.text("\",\"kind\":\"document\"");
-        write_hex(",\"prev\":", &head.hash, writer)?;
-        write_hex(",\"sha256\":", &digest, writer)?;
-        write_time(",\"time\":", document.at, writer)?;
-        writer.text(",\"url\":");
-        writer.string(document.url);
-        writer.text("}\n");
-        Ok(())
-    })
+    write_whole(out, |writer| document.write_to(head, writer))
 }
 
 /// Writes a `decision` line with its newline, in `out`: 24,576 bytes always suffice, 2,500 do for most.
@@ -70,32 +110,7 @@ pub fn write_document<'o>(document: &Fetched<'_>, head: &Head, out: &'o mut [u8]
 /// # Errors
 /// `BUFFER_TOO_SMALL`: nothing is written. `ABI_LENGTH`: more than four documents. `TIMESTAMP_INVALID`.
 pub fn write_decision<'o>(decided: &Decided<'_>, head: &Head, out: &'o mut [u8]) -> Result<&'o str, Error> {
-    if decided.documents.len() > spec::evidence::DOCUMENTS_MAX {
-        return Err(Error::AbiLength);
-    }
-    write_whole(out, |writer| {
-        let visit = decided.visit;
-        write_text("{\"authority", visit.authority, spec::evidence::NAME_MAX, writer)?;
-        write_time(",\"decided\":", decided.decided, writer)?;
-        writer.text(",\"documents\":[");
-        for (index, digest) in decided.documents.iter().enumerate() {
-            write_hex(if index == 0 { "" } else { "," }, digest, writer)?;
-        }
-        writer.text("],\"headers\":{");
-        write_headers(&visit.headers, writer)?;
-        writer.text("},\"kind\":\"decision\"");
-        write_text(",\"method", visit.method, spec::evidence::NAME_MAX, writer)?;
-        write_hex(",\"prev\":", &head.hash, writer)?;
-        write_time(",\"received\":", decided.received, writer)?;
-        write_text(",\"scheme", visit.scheme, spec::evidence::NAME_MAX, writer)?;
-        write_text(",\"target", visit.target, spec::evidence::TARGET_MAX, writer)?;
-        write_verdict(decided.verdict, writer);
-        if let Some(key) = decided.visa_key {
-            write_key(key, writer)?;
-        }
-        writer.text("}\n");
-        Ok(())
-    })
+    write_whole(out, |writer| decided.write_to(head, writer))
 }
 
 /// Writes a `checkpoint` line with its newline, signed by the publisher's key: how many lines are before it, and the last

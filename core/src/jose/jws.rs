@@ -1,5 +1,7 @@
 //! Compact JWS, ES256 only (RFC 7515 section 7.1), with the bounds of threats.md 4.4.
 
+use sha2::{Digest as _, Sha256};
+
 use crate::codec::base64;
 use crate::codec::json::{Document, Kind, Limits, Node};
 use crate::codec::json_text::Text;
@@ -118,7 +120,17 @@ pub(crate) fn copy<'m>(text: Text<'_>, memory: &'m mut [u8]) -> Option<&'m str> 
     core::str::from_utf8(memory.get(..len)?).ok()
 }
 
-/// Signs a token: header and claims as they are, then the signature. Where it does not fit nothing is written.
+/// Where a token goes, once its length is known. Whoever has no room answers `BUFFER_TOO_SMALL`.
+pub trait Place<'o>: FnOnce(usize) -> Result<&'o mut [u8], Error> {}
+
+impl<'o, F: FnOnce(usize) -> Result<&'o mut [u8], Error>> Place<'o> for F {}
+
+/// The front of a buffer.
+pub(crate) fn front<'o>(out: &'o mut [u8]) -> impl Place<'o> {
+    move |len| out.get_mut(..len).ok_or(Error::BufferTooSmall)
+}
+
+/// Signs a token: header and claims as they are, then the signature. On an error nothing is written.
 ///
 /// # Errors
 /// `BUFFER_TOO_SMALL`, `JWT_TOO_LARGE`, `SIGN_FAULT`
@@ -129,15 +141,31 @@ pub fn sign<'o>(
     signing: Signing<'_>,
     out: &'o mut [u8],
 ) -> Result<&'o str, Error> {
-    let out = out.get_mut(..signed_len(header.len(), claims.len())?).ok_or(Error::BufferTooSmall)?;
+    sign_at(key, header, claims, signing, front(out))
+}
+
+/// As [`sign`], into a place that is asked for once the length is known.
+///
+/// # Errors
+/// As [`sign`], and those of `place`.
+pub fn sign_at<'o>(
+    key: &KeyPair,
+    header: &str,
+    claims: &str,
+    signing: Signing<'_>,
+    place: impl Place<'o>,
+) -> Result<&'o str, Error> {
+    let out = place(signed_len(header.len(), claims.len())?)?;
+    let (mut first, mut second) = ([0; spec::jwt::HEADER_MAX], [0; spec::jwt::PAYLOAD_MAX]);
+    let header = base64::url_encode(header.as_bytes(), &mut first)?;
+    let claims = base64::url_encode(claims.as_bytes(), &mut second)?;
+    let digest = Sha256::new().chain_update(header).chain_update(".").chain_update(claims).finalize().into();
+    let mut third = [0; spec::jwt::SIGNATURE_LEN];
+    let signature = base64::url_encode(&key.sign(&digest, signing)?, &mut third)?;
     let mut writer = Writer::new(out);
-    let mut text = [0; spec::jwt::PAYLOAD_MAX];
-    writer.text(base64::url_encode(header.as_bytes(), &mut text)?);
-    writer.text(".");
-    writer.text(base64::url_encode(claims.as_bytes(), &mut text)?);
-    let digest = sha256(writer.written()?.as_bytes());
-    writer.text(".");
-    writer.text(base64::url_encode(&key.sign(&digest, signing)?, &mut text)?);
+    for part in [header, ".", claims, ".", signature] {
+        writer.text(part);
+    }
     Ok(writer.finish()?.0)
 }
 

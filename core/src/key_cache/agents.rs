@@ -1,21 +1,23 @@
 //! The agents whose manifests are known: their keys, and how fresh the knowledge is (threats.md section 8).
 
 use crate::curve::Point;
-use crate::key::{Kid, PublicKey};
+use crate::key::{Digest, Kid, PublicKey};
 use crate::manifest::{AgentKey, AgentKeys};
 use crate::{Error, spec};
 
 use super::Tag;
-use super::record::{Lives, Record, lives};
+use super::record::{Lives, Record, lives, write_digest};
 use super::tables::Links;
 
-/// Words of a slot: tag, lives, five keys, their tables.
-pub(super) const WORDS: usize = LINKS + 1;
+/// Words of a slot: tag, lives, five keys, their tables, the manifest's SHA-256: eleven lines of 64 bytes.
+pub(super) const WORDS: usize = DIGEST + 4;
+const _: () = assert!(WORDS.is_multiple_of(8));
 const KEYS: usize = Lives::END;
 /// Words of a key: point, from, until, revoked, thumbprint.
 const KEY_WORDS: usize = 15;
 const KEYS_MAX: usize = 1 + spec::document::MANIFEST_KEYS_MAX;
 pub(super) const LINKS: usize = KEYS + KEYS_MAX * KEY_WORDS;
+const DIGEST: usize = LINKS + 1;
 
 /// An agent's slot, read.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +42,11 @@ impl<'m> Agent<'m> {
 
     pub(crate) fn lives(&self) -> Lives {
         self.record.lives()
+    }
+
+    /// The SHA-256 of the manifest.
+    pub(crate) fn digest(&self) -> Digest {
+        self.record.digest(DIGEST)
     }
 
     /// The entry of the manifest for this key. The comparison is by its coordinates' words: no arithmetic.
@@ -73,7 +80,7 @@ pub(super) fn point(slot: &[u64], index: usize) -> Option<Point> {
 }
 
 /// Fills a slot with what a manifest said.
-pub(super) fn write(slot: &mut [u64], tag: Tag, keys: &AgentKeys, max_age_s: Option<u32>, now_s: u64) {
+pub(super) fn write(slot: &mut [u64], tag: Tag, keys: &AgentKeys, digest: &Digest, max_age_s: Option<u32>, now_s: u64) {
     let (shortest, longest) = spec::cache::MANIFEST_TTL_RANGE_S;
     let ttl = max_age_s.map_or(spec::cache::MANIFEST_TTL_S, |age| age.clamp(shortest, longest));
     let refreshed = Record(slot).is(tag);
@@ -87,6 +94,7 @@ pub(super) fn write(slot: &mut [u64], tag: Tag, keys: &AgentKeys, max_age_s: Opt
             *place = word;
         }
     }
+    write_digest(slot, DIGEST, digest);
 }
 
 /// What a request meets whose agent is in the part of the refused.

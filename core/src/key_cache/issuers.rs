@@ -3,15 +3,16 @@
 use crate::codec::json::{Document, Kind, Limits, Node, Value};
 use crate::curve::Point;
 use crate::jose::jwk::{self, Jwk};
-use crate::key::PublicKey;
+use crate::key::{Digest, PublicKey};
 use crate::{Error, spec};
 
 use super::Tag;
 use super::record::{Lives, Record};
 
-/// Words of a slot: lives, then 32 keys.
+/// Words of a slot: lives, the set's SHA-256, then 32 keys.
 pub(super) const WORDS: usize = KEYS + spec::document::JWKS_KEYS_MAX * KEY_WORDS;
-pub(super) const KEYS: usize = Lives::END;
+pub(super) const DIGEST: usize = Lives::END;
+pub(super) const KEYS: usize = DIGEST + 4;
 /// Words of a key: tag of its kid, point, table.
 pub(super) const KEY_WORDS: usize = 11;
 
@@ -29,6 +30,11 @@ impl<'m> Issuer<'m> {
 
     pub(crate) fn lives(&self) -> Lives {
         self.record.lives()
+    }
+
+    /// The SHA-256 of the set.
+    pub(crate) fn digest(&self) -> Digest {
+        self.record.digest(DIGEST)
     }
 
     /// Whether a private key was found in the set.

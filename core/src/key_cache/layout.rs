@@ -23,8 +23,8 @@ impl Sizes {
     pub const EMBEDDED: Self = Self { names: 256, issuers: 2, tables: 8, shape: Shape::Kib8 };
 }
 
-/// `imagxpK1`: what the words are, and the version of their layout.
-pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"imagxpK1");
+/// `imagxpK2`: what the words are, and the version of their layout.
+pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"imagxpK2");
 
 /// Words of the header.
 pub(super) mod header {

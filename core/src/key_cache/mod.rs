@@ -13,7 +13,7 @@ mod tables;
 use sha2::{Digest as _, Sha256};
 
 use crate::curve;
-use crate::key::{Digest, PublicKey, checks};
+use crate::key::{Digest, PublicKey, checks, sha256};
 use crate::manifest;
 use crate::need::{Answer, Kind, Need};
 use crate::time::UnixMillis;
@@ -23,7 +23,7 @@ pub(crate) use agents::Agent;
 pub(crate) use issuers::Issuer;
 pub use layout::Sizes;
 use layout::{Layout, Region, header};
-use record::{Record, lives};
+use record::{Record, lives, write_digest};
 
 /// The first 16 bytes of SHA-256 over the cache's seed, a domain byte and a name: where a name lies, unknown to those
 /// who choose names.
@@ -168,9 +168,9 @@ impl<'m> KeyCache<'m> {
 
     fn supply_manifest(&mut self, agent_id: &str, answer: Answer<'_>, now_s: u64) {
         let tag = self.read().tag(Domain::Agent, agent_id);
-        let (keys, max_age_s) = match answer {
-            Answer::Found { body, max_age_s } => (manifest::read(body, agent_id), max_age_s),
-            Answer::NotThere => (Err(Error::ManifestUnavailable), None),
+        let (keys, body, max_age_s) = match answer {
+            Answer::Found { body, max_age_s } => (manifest::read(body, agent_id), body, max_age_s),
+            Answer::NotThere => (Err(Error::ManifestUnavailable), &[][..], None),
             Answer::Unreachable => return self.unreachable_manifest(tag, now_s),
         };
         match keys {
@@ -178,7 +178,7 @@ impl<'m> KeyCache<'m> {
                 self.forget(self.layout.refused, tag);
                 let slot = self.agent_slot(tag, now_s);
                 if let Some(slot) = self.slot_mut(self.layout.agents, slot) {
-                    agents::write(slot, tag, &keys, max_age_s, now_s);
+                    agents::write(slot, tag, &keys, &sha256(body), max_age_s, now_s);
                 }
                 self.link_tables(slot);
             }
@@ -254,12 +254,12 @@ impl<'m> KeyCache<'m> {
         let mut set = issuers::KeySet::default();
         let read = match answer {
             Answer::Found { body, max_age_s } => {
-                issuers::read(body, |kid| keys.tag(Domain::Kid, kid), &mut set).map(|()| max_age_s)
+                issuers::read(body, |kid| keys.tag(Domain::Kid, kid), &mut set).map(|()| (sha256(body), max_age_s))
             }
             Answer::NotThere | Answer::Unreachable => Err(Error::JwksUnavailable),
         };
         match read {
-            Ok(max_age_s) => self.write_issuer(slot, tag, &set, max_age_s, now_s),
+            Ok((digest, max_age_s)) => self.write_issuer(slot, tag, &set, &digest, max_age_s, now_s),
             Err(error) => self.keep_issuer(slot, tag, error, now_s),
         }
     }
@@ -275,7 +275,15 @@ impl<'m> KeyCache<'m> {
         }
     }
 
-    fn write_issuer(&mut self, slot: usize, tag: Tag, set: &issuers::KeySet, max_age_s: Option<u32>, now_s: u64) {
+    fn write_issuer(
+        &mut self,
+        slot: usize,
+        tag: Tag,
+        set: &issuers::KeySet,
+        digest: &Digest,
+        max_age_s: Option<u32>,
+        now_s: u64,
+    ) {
         self.unpin_issuer(slot, set, now_s);
         let (shortest, longest) = spec::cache::JWKS_TTL_RANGE_S;
         let ttl = max_age_s.map_or(spec::cache::JWKS_TTL_S, |age| age.clamp(shortest, longest));
@@ -291,6 +299,7 @@ impl<'m> KeyCache<'m> {
         if set.private_exposed {
             lives::raise_alarm(words);
         }
+        write_digest(words, issuers::DIGEST, digest);
         for (index, ((kid, key), link)) in set.keys.iter().zip(links).enumerate() {
             let start = issuers::KEYS.saturating_add(index.saturating_mul(issuers::KEY_WORDS));
             let entry = [kid.0, kid.1].into_iter().chain(key.point().to_words()).chain([link]);

@@ -1,5 +1,6 @@
 //! What the slots of agents and issuers share: whose they are, and how long what they hold may be used.
 
+use crate::key::Digest;
 use crate::{Error, spec};
 
 use super::Tag;
@@ -45,6 +46,15 @@ impl Record<'_> {
         u8::try_from(self.word(word::STATE) >> shift & 0xFF).unwrap_or_default()
     }
 
+    /// Four words, a SHA-256.
+    pub(super) fn digest(&self, at: usize) -> Digest {
+        let mut digest = [0; 32];
+        for (index, place) in digest.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+            *place = self.word(at.saturating_add(index)).to_le_bytes();
+        }
+        digest
+    }
+
     pub(super) fn lives(&self) -> Lives {
         let number = self.word(word::STATE) >> 32;
         Lives {
@@ -57,6 +67,12 @@ impl Record<'_> {
             // Stored as two's complement of 32 bits.
             failure: u32::try_from(number).ok().map(u32::cast_signed).and_then(Error::from_number),
         }
+    }
+}
+
+pub(super) fn write_digest(slot: &mut [u64], at: usize, digest: &Digest) {
+    for (place, bytes) in slot.iter_mut().skip(at).zip(digest.as_chunks::<8>().0) {
+        *place = u64::from_le_bytes(*bytes);
     }
 }
 

@@ -149,8 +149,40 @@ pub struct Event<'a> {
 }
 
 impl Event<'_> {
+    /// `HH:MM:SS.mmm | MODULE | text`
+    pub(super) fn write_line(&self, writer: &mut Writer<'_>) {
+        let mut ts = [0; UnixMillis::TEXT_LEN];
+        let ts = self.at.write(&mut ts).ok().and_then(|ts| ts.get(11..23));
+        writer.text(ts.unwrap_or("--:--:--.---"));
+        writer.text(" | ");
+        writer.text(self.code.module().name());
+        writer.text(" | ");
+        self.write_text(writer);
+    }
+
+    /// A JSON object.
+    pub(super) fn write_json(&self, writer: &mut Writer<'_>) {
+        let mut ts = [0; UnixMillis::TEXT_LEN];
+        writer.text("{\"at\":");
+        match self.at.write(&mut ts) {
+            Ok(ts) => writer.string(ts),
+            Err(_) => writer.text("null"),
+        }
+        writer.text(",\"module\":");
+        writer.string(self.code.module().name());
+        writer.text(",\"event\":");
+        writer.string(self.code.name());
+        for (name, value) in &self.fields {
+            writer.text(",\"");
+            writer.text(name);
+            writer.text("\":");
+            value.write_json(writer);
+        }
+        writer.text("}");
+    }
+
     /// The text, its braces filled.
-    pub(super) fn write_text(&self, writer: &mut Writer<'_>) {
+    fn write_text(&self, writer: &mut Writer<'_>) {
         let mut rest = self.code.text();
         while let Some((before, after)) = rest.split_once('{') {
             writer.text(before);
@@ -188,7 +220,7 @@ impl Value<'_> {
         }
     }
 
-    pub(super) fn write_json(&self, writer: &mut Writer<'_>) {
+    fn write_json(&self, writer: &mut Writer<'_>) {
         match (self, self.shown()) {
             (_, Some(text)) => writer.string(text),
             (Self::Number(_) | Self::Money(_), _) => self.write(writer),

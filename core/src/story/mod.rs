@@ -7,7 +7,7 @@
 mod event;
 mod publisher;
 
-use crate::codec::writer::write_whole;
+use crate::codec::writer::{Writer, write_whole};
 use crate::feedback::{Judgement, Outcome};
 use crate::key::PublicKey;
 use crate::policy::Micros;
@@ -144,13 +144,7 @@ impl<'a> Story<'a> {
     pub fn line<'o>(&self, index: usize, out: &'o mut [u8]) -> Result<&'o str, Error> {
         let event = self.events.get(index).ok_or(Error::AbiArgument)?;
         write_whole(out, |writer| {
-            let mut ts = [0; UnixMillis::TEXT_LEN];
-            let ts = event.at.write(&mut ts).ok().and_then(|ts| ts.get(11..23));
-            writer.text(ts.unwrap_or("--:--:--.---"));
-            writer.text(" | ");
-            writer.text(event.code.module().name());
-            writer.text(" | ");
-            event.write_text(writer);
+            event.write_line(writer);
             Ok(())
         })
     }
@@ -162,25 +156,21 @@ impl<'a> Story<'a> {
     pub fn json<'o>(&self, index: usize, out: &'o mut [u8]) -> Result<&'o str, Error> {
         let event = self.events.get(index).ok_or(Error::AbiArgument)?;
         write_whole(out, |writer| {
-            let mut ts = [0; UnixMillis::TEXT_LEN];
-            writer.text("{\"at\":");
-            match event.at.write(&mut ts) {
-                Ok(ts) => writer.string(ts),
-                Err(_) => writer.text("null"),
-            }
-            writer.text(",\"module\":");
-            writer.string(event.code.module().name());
-            writer.text(",\"event\":");
-            writer.string(event.code.name());
-            for (name, value) in &event.fields {
-                writer.text(",\"");
-                writer.text(name);
-                writer.text("\":");
-                value.write_json(writer);
-            }
-            writer.text("}");
+            event.write_json(writer);
             Ok(())
         })
+    }
+
+    /// Writes the whole story, each line with its newline: as [`Self::line`], or as [`Self::json`].
+    pub fn write(&self, json: bool, writer: &mut Writer<'_>) {
+        for event in &self.events {
+            if json {
+                event.write_json(writer);
+            } else {
+                event.write_line(writer);
+            }
+            writer.text("\n");
+        }
     }
 
     fn tell(&mut self, at: UnixMillis, code: Code, fields: &[Field<'a>]) {

@@ -10,8 +10,12 @@ use std::{env, fs};
 use imagxp::{Error, KeyCache, Shape, Sizes, spec};
 
 /// In the order in which the header shows them.
-const SOURCES: [&str; 10] = [
-    "types.rs",
+const SOURCES: &[&str] = &[
+    "types/mod.rs",
+    "types/publisher.rs",
+    "types/agent.rs",
+    "types/provenance.rs",
+    "types/story.rs",
     "status.rs",
     "policy.rs",
     "state.rs",
@@ -21,6 +25,8 @@ const SOURCES: [&str; 10] = [
     "agent_keys.rs",
     "agent.rs",
     "host.rs",
+    "provenance.rs",
+    "story.rs",
 ];
 const HEADER: &str = "include/imagxp.h";
 
@@ -115,12 +121,15 @@ fn names() -> String {
         ("HEADER_PROOF", spec::header::PROOF),
         ("HEADER_BROKER", spec::header::BROKER),
         ("HEADER_PRICE", spec::header::PRICE),
+        ("HEADER_CONTENT_ORIGIN", spec::header::CONTENT_ORIGIN),
+        ("HEADER_PROVENANCE_SIG", spec::header::PROVENANCE_SIG),
+        ("HEADER_PROVENANCE_TS", spec::header::PROVENANCE_TS),
         ("MANIFEST_PATH", spec::MANIFEST_PATH),
         ("JWKS_PATH", spec::JWKS_PATH),
         ("PRODUCT", spec::PRODUCT),
     ];
     for (name, value) in names {
-        text += &format!("#define {:<25} \"{value}\"\n", format!("IMAGXP_{name}"));
+        text += &format!("#define {:<29} \"{value}\"\n", format!("IMAGXP_{name}"));
     }
     text
 }

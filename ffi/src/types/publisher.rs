@@ -1,74 +1,6 @@
-//! The types of the header, in the order in which a reader meets them.
+//! What publishers meet: requests, documents, caches, policies, verdicts.
 
-use core::ffi::c_char;
-
-/// What a call says: 0 done, above 0 one more step, below 0 refused, by the numbers of `enum imagxp_code`.
-pub type imagxp_status = i32;
-
-/// Bytes to read. NULL with length 0 is empty; the text need not end in NUL.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct imagxp_str {
-    /// The first byte.
-    pub ptr: *const c_char,
-    /// Bytes.
-    pub len: usize,
-}
-
-/// Bytes to write.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct imagxp_buf {
-    /// The first byte.
-    pub ptr: *mut u8,
-    /// Bytes.
-    pub len: usize,
-}
-
-/// A text inside a buffer that the same call was given: `IMAGXP_TEXT(buffer, span)` is its `imagxp_str`.
-/// It holds no pointer, so whatever holds spans can be copied, kept, and live in any memory; the buffer must live as long.
-#[repr(C)]
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct imagxp_span {
-    /// Where it begins.
-    pub at: u32,
-    /// Bytes; 0 is no text.
-    pub len: u32,
-}
-
-/// Who came.
-pub const IMAGXP_VERIFIED_AGENT: i32 = 1;
-/// No IMAGXP headers, but the signs of a browser.
-pub const IMAGXP_LIKELY_HUMAN: i32 = 2;
-/// Anything else that the policy admits.
-pub const IMAGXP_UNIDENTIFIED_BOT: i32 = 3;
-
-/// What the agent wants the content for.
-pub const IMAGXP_CRAWL_TRAINING: i32 = 1;
-/// To answer a question with retrieved text.
-pub const IMAGXP_RAG_RETRIEVAL: i32 = 2;
-/// To summarise.
-pub const IMAGXP_SUMMARY: i32 = 3;
-/// To quote.
-pub const IMAGXP_QUOTATION: i32 = 4;
-/// To compute embeddings.
-pub const IMAGXP_EMBEDDING: i32 = 5;
-
-/// The signature binds nothing of the request: the policy says `resource_binding: off`.
-pub const IMAGXP_BOUND_NOTHING: i32 = 0;
-/// It binds scheme and authority.
-pub const IMAGXP_BOUND_AUTHORITY: i32 = 1;
-/// It binds scheme, authority, path and query.
-pub const IMAGXP_BOUND_EXACT: i32 = 2;
-
-/// Nothing was paid: the policy does not ask.
-pub const IMAGXP_PROOF_NONE: i32 = 0;
-/// Paid by a visa.
-pub const IMAGXP_PROOF_VISA: i32 = 1;
-/// On the host's whitelist.
-pub const IMAGXP_PROOF_WHITELIST: i32 = 2;
-/// Paid by showing ads.
-pub const IMAGXP_PROOF_AD: i32 = 3;
+use super::{imagxp_span, imagxp_str};
 
 /// `imagxp_visit.vouched`: the request came through Cloudflare, so that its headers count.
 pub const IMAGXP_VOUCHED_CLOUDFLARE: u32 = 1;
@@ -345,6 +277,12 @@ pub struct imagxp_verified {
     pub key: u64,
     /// A hint of `imagxp_request_admit`: the agent is busy. `imagxp_key_cache_prepare` this after answering; 0 is none.
     pub prepare: u64,
+    /// For the evidence: the SHA-256 of the manifest that lists the key; zeros if the agent is not verified.
+    pub manifest_sha256: [u8; 32],
+    /// The SHA-256 of the key set that lists the key of the visa or ad proof; zeros if there is none.
+    pub jwks_sha256: [u8; 32],
+    /// That key: `x` and `y`.
+    pub token_key: [[u8; 32]; 2],
 }
 
 /// What a request says, unproven: for logs. Begin with `IMAGXP_INIT(&unproven)`.
@@ -378,107 +316,3 @@ pub struct imagxp_tag {
     /// The second at which the store may forget it; 0 is no tag.
     pub expiry_s: i64,
 }
-
-/// A private key and its public key, in the caller's memory. The words are this library's own: to keep a key, use
-/// `imagxp_key_export`; when done, `imagxp_key_wipe`.
-#[repr(C)]
-pub struct imagxp_key {
-    /// Nobody's business.
-    pub opaque: [u64; 16],
-}
-
-/// `imagxp_key_public`: base64 of SPKI, 124 characters, as headers, manifests and `IMAGXP_PUBLIC_KEY` have it.
-/// `imagxp_key_export`: base64 of PKCS#8, 184 characters, as `IMAGXP_PRIVATE_KEY` has it.
-pub const IMAGXP_FORMAT_TEXT: i32 = 1;
-/// PEM, with newlines.
-pub const IMAGXP_FORMAT_PEM: i32 = 2;
-/// DER: SPKI, 91 bytes; PKCS#8, 138 bytes.
-pub const IMAGXP_FORMAT_DER: i32 = 3;
-/// A JWK.
-pub const IMAGXP_FORMAT_JWK: i32 = 4;
-/// `imagxp_key_public` only: the RFC 7638 thumbprint, 43 characters.
-pub const IMAGXP_FORMAT_KID: i32 = 5;
-
-/// What an agent says about one request. Begin with `IMAGXP_INIT(&claims)`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct imagxp_claims {
-    /// `sizeof (imagxp_claims)`
-    pub size: usize,
-    /// The agent's domain: `bot.example.com`.
-    pub agent_id: imagxp_str,
-    /// The absolute URL that is asked for.
-    pub resource: imagxp_str,
-    /// `IMAGXP_CRAWL_TRAINING` and its like.
-    pub purpose: i32,
-    /// 1 when the agent shows ads beside the content, else 0.
-    pub ads_displayed: i32,
-}
-
-/// `imagxp_request_sign`: verify the signature before it leaves, so that a fault of the hardware cannot give the key away.
-pub const IMAGXP_SIGN_CHECK: u32 = 1;
-
-/// The headers to send: spans of the buffer that the call was given. Begin with `IMAGXP_INIT(&headers)`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct imagxp_signed {
-    /// `sizeof (imagxp_signed)`
-    pub size: usize,
-    /// How long the buffer must be: stored with `IMAGXP_OK`, and with `IMAGXP_BUFFER_TOO_SMALL`.
-    pub needed: usize,
-    /// `IMAGXP_HEADER_PAYLOAD`
-    pub payload: imagxp_span,
-    /// `IMAGXP_HEADER_SIGNATURE`
-    pub signature: imagxp_span,
-    /// `IMAGXP_HEADER_PUBLIC_KEY`, and once more as `IMAGXP_HEADER_KEY`.
-    pub public_key: imagxp_span,
-}
-
-/// A key that a manifest lists beside the current one.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct imagxp_listed_key {
-    /// `IMAGXP_FORMAT_TEXT` or `IMAGXP_FORMAT_PEM`.
-    pub public_key: imagxp_str,
-    /// Not before, seconds since 1970; 0 is always.
-    pub nbf_s: i64,
-    /// Good until, seconds since 1970, exclusive; 0 is for ever.
-    pub exp_s: i64,
-}
-
-/// A key that is good no more.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct imagxp_revoked_key {
-    /// `IMAGXP_FORMAT_KID`
-    pub kid: imagxp_str,
-    /// Revoked from this second on.
-    pub at_s: i64,
-}
-
-/// What an agent publishes at `IMAGXP_MANIFEST_PATH`. Begin with `IMAGXP_INIT(&manifest)`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct imagxp_manifest {
-    /// `sizeof (imagxp_manifest)`
-    pub size: usize,
-    /// The agent's domain.
-    pub agent_id: imagxp_str,
-    /// The current key: `IMAGXP_FORMAT_TEXT` or `IMAGXP_FORMAT_PEM`.
-    pub public_key: imagxp_str,
-    /// Whom to write to; may be empty.
-    pub contact_email: imagxp_str,
-    /// At most four keys for rotation: the next one, the last one.
-    pub keys: *const imagxp_listed_key,
-    /// How many.
-    pub keys_len: usize,
-    /// At most sixteen.
-    pub revoked: *const imagxp_revoked_key,
-    /// How many.
-    pub revoked_len: usize,
-}
-
-/// `imagxp_host_check_agent_id`: public domain names only.
-pub const IMAGXP_MODE_PRODUCTION: i32 = 0;
-/// Also `localhost`, with a port or without. Never on a public site.
-pub const IMAGXP_MODE_DEVELOPMENT: i32 = 1;
