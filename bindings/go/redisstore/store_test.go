@@ -1,0 +1,183 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	imagxp "github.com/imagxp/imagxp/bindings/go"
+	"github.com/redis/go-redis/v9"
+)
+
+// server is a redis-server of this test's own.
+type server struct {
+	address string
+	process *os.Process
+}
+
+func startRedis(t *testing.T) *server {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skipf("SKIPPED: redis-server is missing: %v", err)
+	}
+	s := &server{address: freeAddress(t)}
+	_, port, _ := net.SplitHostPort(s.address)
+	command := exec.Command(path, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir(), "--loglevel", "warning")
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.process = command.Process
+	t.Cleanup(func() {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+	})
+	store := s.open(t)
+	for range 200 {
+		if store.Ping(t.Context()) == nil {
+			return s
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	t.Fatal("redis-server does not answer")
+	return nil
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+func (s *server) open(t *testing.T) *Store {
+	t.Helper()
+	store, err := Open("redis://" + s.address + "/0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	return store
+}
+
+func TestTakesOnce(t *testing.T) {
+	store := startRedis(t).open(t)
+	tag := [16]byte{1, 2, 3}
+	var taken atomic.Int32
+	var all sync.WaitGroup
+	for range 16 {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			first, err := store.Take(t.Context(), tag, time.Now().Add(time.Minute))
+			if err != nil {
+				t.Error(err)
+			}
+			if first {
+				taken.Add(1)
+			}
+		}()
+	}
+	all.Wait()
+	if taken.Load() != 1 {
+		t.Errorf("taken %d times", taken.Load())
+	}
+	life, err := store.client.PTTL(t.Context(), prefix+"01020300000000000000000000000000").Result()
+	if err != nil || life < 55*time.Second || life > time.Minute+grace {
+		t.Errorf("%v %v", life, err)
+	}
+}
+
+type manifests struct{ body []byte }
+
+func (m manifests) Fetch(context.Context, imagxp.Need) (imagxp.Answer, error) {
+	return imagxp.Answer{Outcome: imagxp.Found, Body: m.body, MaxAge: -1}, nil
+}
+
+func fatal[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
+// Two nodes, one Redis: what one admitted, the other refuses; without Redis both refuse, and remember for themselves if they may.
+func TestNodes(t *testing.T) {
+	redisServer := startRedis(t)
+	agent := fatal(imagxp.NewAgent("bot.example.com", fatal(imagxp.GenerateKey())))
+	network := manifests{fatal(agent.Manifest(imagxp.Manifest{}))}
+	node := func(degraded bool) *imagxp.Publisher {
+		return fatal(imagxp.NewPublisher(imagxp.PublisherConfig{
+			Policy: `{"allowRAG":true}`, Origins: []string{"https://pub.example.com"}, Fetcher: network,
+			Keys: imagxp.KeyCacheSizes{Names: 8, Issuers: 1}, ReplaySlots: 1024,
+			Store: redisServer.open(t), StoreSecret: make([]byte, 32), StoreDegraded: degraded,
+		}))
+	}
+	signed := func() *http.Request {
+		r := httptest.NewRequest(http.MethodGet, "/a", nil)
+		r.Host = "pub.example.com"
+		fatal(agent.Sign(imagxp.Claims{Resource: "https://pub.example.com/a", Purpose: imagxp.Summary})).Set(r.Header)
+		return r
+	}
+	check := func(node *imagxp.Publisher, r *http.Request, want error) {
+		t.Helper()
+		if _, err := node.Check(t.Context(), r); !errors.Is(err, want) {
+			t.Errorf("%v, wanted %v", err, want)
+		}
+	}
+	one, two, degraded := node(false), node(false), node(true)
+	r := signed()
+	check(one, r, nil)
+	check(two, r, imagxp.ErrReplayDetected)
+	check(degraded, r, imagxp.ErrReplayDetected)
+	check(two, signed(), nil)
+
+	hang := func(signal syscall.Signal) { _ = redisServer.process.Signal(signal) }
+	hang(syscall.SIGSTOP) // accepts, and never answers
+	before := time.Now()
+	check(one, signed(), imagxp.ErrReplayStoreDown)
+	if waited := time.Since(before); waited > 2*time.Second {
+		t.Errorf("a Redis that hangs held a request for %v", waited)
+	}
+	hang(syscall.SIGCONT)
+	check(one, signed(), nil)
+
+	_ = redisServer.process.Kill()
+	_, _ = redisServer.process.Wait()
+	r = signed()
+	check(one, r, imagxp.ErrReplayStoreDown)
+	var refusal *imagxp.Refusal
+	if _, err := one.Check(t.Context(), signed()); !errors.As(err, &refusal) || refusal.HTTPStatus() != 503 || refusal.Cause == nil {
+		t.Errorf("%v", err)
+	}
+	check(degraded, r, nil)
+	check(degraded, r, imagxp.ErrReplayDetected)
+}
+
+func TestClientsThatWouldHang(t *testing.T) {
+	if _, err := New(redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})); err == nil {
+		t.Error("a client without ContextTimeoutEnabled is taken")
+	}
+	if _, err := Open("http://nowhere"); err == nil {
+		t.Error("a URL of something else is taken")
+	}
+	store := fatal(New(redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true, MaxRetries: -1})))
+	if taken, err := store.Take(t.Context(), [16]byte{}, time.Now()); taken || err == nil {
+		t.Errorf("%v %v", taken, err)
+	}
+}
