@@ -135,6 +135,8 @@ enum imagxp_code {
     IMAGXP_NEED = 1,
     /* Every check holds but one, that it is the first time: imagxp_request_admit makes it. */
     IMAGXP_VERIFIED = 2,
+    /* A line of the evidence is not good: the result says why. Go on with the next. */
+    IMAGXP_FAULT = 3,
 
     /* -1xx: the caller's mistake. */
 
@@ -472,6 +474,56 @@ enum imagxp_code {
 
 /* Also `localhost`, with a port or without. Never on a public site. */
 #define IMAGXP_MODE_DEVELOPMENT 1
+
+/* `imagxp_record.kind`: a document as it was fetched. */
+#define IMAGXP_RECORD_DOCUMENT 1
+
+/* A request and its verdict. */
+#define IMAGXP_RECORD_DECISION 2
+
+/* What the publisher signed: the lines before. */
+#define IMAGXP_RECORD_CHECKPOINT 3
+
+/* `imagxp_record.fault`: none. */
+#define IMAGXP_FAULT_NONE 0
+
+/* Not a line that this library writes: its bytes were changed. */
+#define IMAGXP_FAULT_NOT_A_RECORD 1
+
+/* The content of a record in another spelling: its bytes were changed. */
+#define IMAGXP_FAULT_NOT_CANONICAL 2
+
+/* The document's body is not the one whose SHA-256 it states. */
+#define IMAGXP_FAULT_BODY 3
+
+/*
+ * It does not follow on the line before: that one was changed, or lines between the two are gone.
+ */
+#define IMAGXP_FAULT_CHAIN 4
+
+/* It follows on the line before the previous one: the previous one does not belong there. */
+#define IMAGXP_FAULT_PREVIOUS 5
+
+/* A checkpoint states another number of lines: some were added, or are gone. */
+#define IMAGXP_FAULT_COUNT 6
+
+/* A checkpoint by a key that is none of the publisher's. */
+#define IMAGXP_FAULT_KEY 7
+
+/* A signature does not verify. */
+#define IMAGXP_FAULT_SIGNATURE 8
+
+/* The recorded documents do not bear out the verdict. */
+#define IMAGXP_FAULT_DOCUMENT 9
+
+/* `imagxp_findings`: the record holds nothing to ask about: no signature, no visa. */
+#define IMAGXP_FINDING_ABSENT 0
+
+/* It cannot be told: the document is not among those given. */
+#define IMAGXP_FINDING_UNKNOWN 1
+
+/* It is so. What is not so is the code that says why, below 0. */
+#define IMAGXP_FINDING_PROVEN 2
 
 /* `imagxp_provenance_sign`: made by people. */
 #define IMAGXP_ORIGIN_HUMAN 1
@@ -1067,6 +1119,92 @@ typedef struct imagxp_sale {
     uint32_t reserved;
 } imagxp_sale;
 
+/* Where a log ends: what its next line follows on. Of an empty log all is 0. */
+typedef struct imagxp_head {
+    /* The SHA-256 of the last line, without its newline. */
+    uint8_t hash[32];
+    /* How many lines there are. */
+    uint64_t count;
+} imagxp_head;
+
+/*
+ * A log that is being verified. Begin with `IMAGXP_INIT(&log)`; to go on from a head that is
+ * trusted, set `head`, `before` to its `hash`, and `sealed` to its `count`.
+ */
+typedef struct imagxp_log {
+    /* `sizeof (imagxp_log)` */
+    size_t size;
+    /* Where the chain is: a writer goes on from here. */
+    struct imagxp_head head;
+    /* The hash of the line before the last. */
+    uint8_t before[32];
+    /* The last good checkpoint's line: what lies behind it is chained, but not signed. */
+    uint64_t sealed;
+    /* The library's own. */
+    int64_t shift;
+    /*
+     * Bytes of the lines: a writer cuts the file here before it goes on, for a last line without a
+     * newline is torn.
+     */
+    uint64_t bytes;
+    /* How many faults were found. */
+    uint64_t faults;
+} imagxp_log;
+
+/* One line, read. Begin with `IMAGXP_INIT(&record)`. */
+typedef struct imagxp_record {
+    /* `sizeof (imagxp_record)` */
+    size_t size;
+    /* `IMAGXP_RECORD_*`; 0 with a fault. */
+    int32_t kind;
+    /* `IMAGXP_FAULT_*` */
+    int32_t fault;
+    /* Which line it is, from 1. */
+    uint64_t line;
+    /*
+     * With `IMAGXP_FAULT_COUNT`: how many lines the checkpoint states, and how many there are
+     * before it.
+     */
+    uint64_t stated;
+    /* See `stated`. */
+    uint64_t found;
+    /* When the document was fetched, the request came, or the checkpoint was signed. */
+    int64_t at_ms;
+    /* A decision: when it fell. */
+    int64_t decided_ms;
+    /* A decision: `IMAGXP_OK`, or the refusal. */
+    int32_t status;
+    /* A decision: how many documents it rests on. */
+    uint32_t documents_len;
+    /* A decision: their SHA-256, by which to find their lines. */
+    uint8_t documents[4][32];
+    /* A document: its own. */
+    uint8_t sha256[32];
+    /* A document: where from; a span of the line. */
+    struct imagxp_span url;
+} imagxp_record;
+
+/*
+ * What one decision proves: each an `IMAGXP_FINDING_*`, or a code below 0. Begin with
+ * `IMAGXP_INIT(&findings)`.
+ */
+typedef struct imagxp_findings {
+    /* `sizeof (imagxp_findings)` */
+    size_t size;
+    /* This key signed this payload. */
+    int32_t signature;
+    /* This host served this key for this name, to the log's writer, at the time of the document. */
+    int32_t manifest;
+    /* The recorded key signed the visa or ad proof. */
+    int32_t visa;
+    /* The recorded key set lists that key under the token's `kid`. */
+    int32_t visa_key;
+    /* The signed `resource` is the recorded request's, as far as the verdict says. */
+    int32_t bound;
+    /* `IMAGXP_FAULT_SIGNATURE` or `_DOCUMENT` if they do not bear out the verdict. */
+    int32_t fault;
+} imagxp_findings;
+
 #ifdef __cplusplus
 extern "C" {
 #endif  /* __cplusplus */
@@ -1548,6 +1686,114 @@ imagxp_status imagxp_story_broker(const struct imagxp_sale *sale,
                                   int32_t format,
                                   struct imagxp_buf out,
                                   size_t *needed);
+
+/*
+ * Writes the line that records a fetched document, with its newline: append it as it is, in one
+ * piece. `head` moves on; where the line could not be appended, put the former head back. Record
+ * each document once a fetch, before the decision that waited for it. 512 bytes, the URL, and four
+ * thirds of the body always suffice. `sha256`, which may be NULL, gets 32 bytes: the document's
+ * name in decisions. `needed`, which may be NULL, gets the length, with `IMAGXP_BUFFER_TOO_SMALL`
+ * too.
+ *
+ * Errors: `BUFFER_TOO_SMALL`; `ABI_LENGTH`: a body above 65,536 bytes, a URL above 2,048 or not
+ * plain ASCII; `TIMESTAMP_INVALID`.
+ */
+imagxp_status imagxp_evidence_document(struct imagxp_str url,
+                                       struct imagxp_str body,
+                                       int64_t at_ms,
+                                       struct imagxp_head *head,
+                                       struct imagxp_buf out,
+                                       size_t *needed,
+                                       uint8_t *sha256);
+
+/*
+ * Writes the line that records a decision: the request as it came, the documents that it rests on,
+ * and the verdict. Call it when the decision has fallen; `verified` is that of
+ * `imagxp_request_verify`, or NULL when that refused. It names the manifest and the key set that
+ * the key cache had verified with, whenever they were fetched, and those in `decision->fetches`
+ * that were recorded. A log that begins while the key cache is warm does not hold the former: keep
+ * the documents to record them once more, or begin with an empty cache. 24,576 bytes always
+ * suffice, 2,500 do for most. `head` and `needed` as in `imagxp_evidence_document`.
+ *
+ * What was refused before its signature was checked proves nothing: there is no need to record it.
+ *
+ * Errors: `BUFFER_TOO_SMALL`; `TIMESTAMP_INVALID`; `ABI_ARGUMENT`; `ABI_STATE`: `IMAGXP_OK` for
+ * what is not verified; and what `imagxp_request_parse` says of headers that cannot be taken in.
+ */
+imagxp_status imagxp_evidence_decision(const struct imagxp_visit *visit,
+                                       const struct imagxp_verified *verified,
+                                       const struct imagxp_decision *decision,
+                                       struct imagxp_head *head,
+                                       struct imagxp_buf out,
+                                       size_t *needed);
+
+/*
+ * Writes a checkpoint: how many lines there are and which is the last, signed with the publisher's
+ * key. 512 bytes always suffice. `hedge` and `flags` as in `imagxp_request_sign`, `head` and
+ * `needed` as in `imagxp_evidence_document`.
+ *
+ * Errors: `BUFFER_TOO_SMALL`; `TIMESTAMP_INVALID`; `SIGN_FAULT`; `ABI_ARGUMENT`; `ABI_STATE`: not a
+ * key.
+ */
+imagxp_status imagxp_evidence_checkpoint(const struct imagxp_key *key,
+                                         const uint8_t *hedge,
+                                         uint32_t flags,
+                                         int64_t now_ms,
+                                         struct imagxp_head *head,
+                                         struct imagxp_buf out,
+                                         size_t *needed);
+
+/*
+ * Whether a checkpoint is due: after 1,000 lines, or a second with news; 1 or 0. `sealed` is the
+ * head that the last checkpoint left, `elapsed_ms` the time since.
+ */
+int32_t imagxp_evidence_wants_checkpoint(const struct imagxp_head *head,
+                                         const struct imagxp_head *sealed,
+                                         int64_t elapsed_ms);
+
+/*
+ * Verifies the next line of a log, given without its newline; a checkpoint's signature, too. `keys`
+ * are the publisher's, at most eight, in `IMAGXP_FORMAT_TEXT` or `_PEM`. `IMAGXP_FAULT`:
+ * `record->fault` says what is wrong with the line. Go on with the next all the same: every fault
+ * is found and named once. Both fill `log` and `record`.
+ *
+ * What is left behind the last newline is a line that was torn while being written: no record, and
+ * no fault.
+ *
+ * Errors: `KEY_FORMAT`, `KEY_INVALID`; `ABI_ARGUMENT`: more keys.
+ */
+imagxp_status imagxp_log_line(struct imagxp_log *log,
+                              const struct imagxp_str *keys,
+                              size_t keys_len,
+                              struct imagxp_str line,
+                              struct imagxp_record *record);
+
+/*
+ * Proves a decision, offline: `line` is its line, `documents` are the lines of the documents that
+ * it rests on (`imagxp_record.documents`), as many of at most four as are at hand; all without
+ * their newlines. Chain and checkpoints are `imagxp_log_line`'s. `scratch` takes a document's body:
+ * 65,536 bytes, or 8,192 where only manifests are given. `IMAGXP_OK`: the verdict is borne out.
+ * `IMAGXP_FAULT`: it is not. Both fill `findings`.
+ *
+ * Errors: `BUFFER_TOO_SMALL`, of `scratch`; `ABI_ARGUMENT`: `line` is no decision, or one of
+ * `documents` no document.
+ */
+imagxp_status imagxp_evidence_prove(struct imagxp_str line,
+                                    const struct imagxp_str *documents,
+                                    size_t documents_len,
+                                    struct imagxp_buf scratch,
+                                    struct imagxp_findings *findings);
+
+/*
+ * A decision against any copy of the agent's manifest, such as another archive's: `IMAGXP_OK` if it
+ * lists the key that signed, for the agent that is named, as good at the time of the decision. It
+ * proves what the copy's archive vouches for. `line` as in `imagxp_evidence_prove`.
+ *
+ * Errors: `KEY_MISMATCH`, `KEY_REVOKED`, `MANIFEST_*`: it does not; `ABI_ARGUMENT`: `line` is no
+ * decision on a signed request; and what is wrong with the recorded request itself.
+ */
+imagxp_status imagxp_evidence_check_manifest(struct imagxp_str line,
+                                             struct imagxp_str manifest);
 
 #ifdef __cplusplus
 }  /* extern "C" */

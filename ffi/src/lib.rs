@@ -10,7 +10,9 @@
 pub mod agent;
 pub mod agent_keys;
 mod decision;
+pub mod evidence;
 pub mod host;
+pub mod log;
 mod memory;
 mod out;
 pub mod packed;

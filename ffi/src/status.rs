@@ -7,6 +7,7 @@ use crate::types::{imagxp_status, imagxp_str};
 pub(crate) const OK: imagxp_status = 0;
 pub(crate) const NEED: imagxp_status = 1;
 pub(crate) const VERIFIED: imagxp_status = 2;
+pub(crate) const FAULT: imagxp_status = 3;
 
 /// Version of this interface: what `imagxp_abi_version` says in a library of the same age.
 pub const IMAGXP_ABI: u32 = 1;
@@ -55,6 +56,7 @@ pub extern "C" fn imagxp_status_name(status: imagxp_status) -> imagxp_str {
         OK => "OK",
         NEED => "NEED",
         VERIFIED => "VERIFIED",
+        FAULT => "FAULT",
         _ => Error::from_number(status).map_or("", Error::name),
     })
 }
@@ -67,6 +69,7 @@ pub extern "C" fn imagxp_status_help(status: imagxp_status) -> imagxp_str {
         OK => "done",
         NEED => "fetch the document, supply it to the key cache, and call again",
         VERIFIED => "every check holds but one: imagxp_request_admit makes it",
+        FAULT => "this line of the evidence is not good: the result says why",
         _ => Error::from_number(status).map_or("", Error::help),
     })
 }

@@ -1,4 +1,4 @@
-/* As guard.c, for what is told and recorded of a request: stories, provenance. */
+/* As guard.c, for what is told and recorded of a request: stories, provenance, evidence. */
 #include "walls.h"
 
 static imagxp_decision *fenced_decision(imagxp_status status, size_t fetches)
@@ -108,6 +108,52 @@ static void provenance_between_walls(void)
                                           fenced_str(IMAGXP_TEXT(texts, headers->signature)),
                                           fenced_str(IMAGXP_TEXT(texts, headers->ts)), NOW, 0, 0, origin, ts_ms), IMAGXP_OK);
     CHECK(*origin == 2 && *ts_ms == NOW);
+}
+
+static void evidence_between_walls(void)
+{
+    site s = admitted_site();
+    imagxp_decision *decision = fenced_decision(IMAGXP_OK, 4);
+    imagxp_key *key = fenced(&w.key, sizeof *key);
+    imagxp_head *head = fenced(NULL, sizeof *head), *sealed = fenced(NULL, sizeof *sealed);
+    imagxp_str url = fenced_str(IMAGXP_STR("https://bot.example.com" IMAGXP_MANIFEST_PATH));
+    imagxp_str body = fenced_str(imagxp_str_of(w.manifest, w.manifest_len));
+    imagxp_log *log = fenced(NULL, sizeof *log);
+    imagxp_record *record = fenced(NULL, sizeof *record);
+    imagxp_findings *findings = fenced(NULL, sizeof *findings);
+    imagxp_str *keys = fenced(NULL, sizeof *keys), *lines = fenced(NULL, 4 * sizeof *lines);
+    size_t *needed = fenced(NULL, sizeof *needed);
+    uint8_t *sha256 = fenced(NULL, 32);
+    imagxp_buf text;
+    size_t i;
+
+    for (i = 0; i < 2; i++) {
+        imagxp_head before = *head;
+        WRITES(*needed, (text = out, *head = before,
+                         imagxp_evidence_document(url, body, NOW, head, out, needed, i == 0 ? sha256 : NULL)));
+        lines[i] = fenced_str(imagxp_str_of((char *)text.ptr, *needed - 1));
+        CHECK(head->count == i + 1);
+    }
+    WRITES(*needed, (text = out, imagxp_evidence_decision(s.visit, s.verified, decision, head, out, needed)));
+    lines[2] = fenced_str(imagxp_str_of((char *)text.ptr, *needed - 1));
+    WRITES(*needed, (text = out, imagxp_evidence_checkpoint(key, fenced(NULL, 32), 1, NOW, head, out, needed)));
+    lines[3] = fenced_str(imagxp_str_of((char *)text.ptr, *needed - 1));
+    CHECK(head->count == 4 && imagxp_evidence_wants_checkpoint(head, sealed, 1000) == 1);
+    CHECK(memcmp(sha256, s.verified->manifest_sha256, 32) == 0);
+    keys[0] = public_text();
+    imagxp_init(log, sizeof *log);
+    imagxp_init(record, sizeof *record);
+    imagxp_init(findings, sizeof *findings);
+    for (i = 0; i < 4; i++) CHECK_STATUS(imagxp_log_line(log, keys, 1, lines[i], record), IMAGXP_OK);
+    CHECK(memcmp(&log->head, head, sizeof *head) == 0 && log->sealed == 4);
+    CHECK_STATUS(imagxp_evidence_prove(lines[2], lines, 2, fenced_buf(w.manifest_len), findings), IMAGXP_OK);
+    CHECK(findings->manifest == IMAGXP_FINDING_PROVEN);
+    CHECK_STATUS(imagxp_evidence_prove(lines[2], lines, 2, fenced_buf(w.manifest_len - 1), findings), IMAGXP_BUFFER_TOO_SMALL);
+    CHECK_STATUS(imagxp_evidence_check_manifest(lines[2], body), IMAGXP_OK);
+    for (i = 0; i < lines[2].len; i += 41) {
+        CHECK_STATUS(imagxp_log_line(log, keys, 1, fenced_str(imagxp_str_of(lines[2].ptr, i)), record), IMAGXP_FAULT);
+        CHECK(record->fault == IMAGXP_FAULT_NOT_A_RECORD);
+    }
 }
 
 static void stories_misused(void)
@@ -249,16 +295,121 @@ static void provenance_misused(void)
     CHECK(origin == 0 && ts_ms == 0);
 }
 
+static void evidence_misused(void)
+{
+    static uint8_t out[4096];
+    imagxp_buf good = { out, sizeof out };
+    site s = admitted_site();
+    imagxp_decision *decision = fenced_decision(IMAGXP_OK, 1);
+    imagxp_str text = IMAGXP_STR("https://bot.example.com/"), null = { NULL, 1 }, huge = { "x", HUGE };
+    imagxp_str inside = { (char *)out, 1 }, too_many[9];
+    imagxp_head head = { { 7 }, 7 }, before = head;
+    imagxp_key unmade;
+    imagxp_log log, log_before;
+    imagxp_record record, record_before;
+    imagxp_findings findings, findings_before;
+    uint8_t sha256[32] = { 0 };
+    size_t needed = 0, i;
+
+#define DOCUMENT(url, body, head, out, needed, sha256) imagxp_evidence_document(url, body, NOW, head, out, needed, sha256)
+    REFUSED(DOCUMENT(null, text, &head, good, &needed, sha256), IMAGXP_ABI_NULL);
+    REFUSED(DOCUMENT(text, huge, &head, good, &needed, sha256), IMAGXP_ABI_LENGTH);
+    REFUSED(DOCUMENT(text, inside, &head, good, &needed, sha256), IMAGXP_ABI_OVERLAP);
+    REFUSED(DOCUMENT(IMAGXP_STR("a\"b"), text, &head, good, &needed, sha256), IMAGXP_ABI_LENGTH);
+    REFUSED(DOCUMENT(IMAGXP_STR("\xff"), text, &head, good, &needed, sha256), IMAGXP_ABI_LENGTH);
+    REFUSED(DOCUMENT(text, text, NULL, good, &needed, sha256), IMAGXP_ABI_NULL);
+    REFUSED(DOCUMENT(text, text, (imagxp_head *)(void *)out, good, &needed, sha256), IMAGXP_ABI_OVERLAP);
+    REFUSED(DOCUMENT(text, text, (imagxp_head *)(void *)(out + 4), buf_of(NULL, 0), &needed, sha256), IMAGXP_ABI_STORAGE);
+    REFUSED(DOCUMENT(text, text, &head, buf_of(NULL, 1), &needed, sha256), IMAGXP_ABI_NULL);
+    REFUSED(DOCUMENT(text, text, &head, good, &needed, out), IMAGXP_ABI_OVERLAP);
+    REFUSED(DOCUMENT(text, text, &head, good, &needed, (uint8_t *)&head), IMAGXP_ABI_OVERLAP);
+    REFUSED(imagxp_evidence_document(text, text, -1, &head, good, &needed, sha256), IMAGXP_TIMESTAMP_INVALID);
+
+#define DECISION(visit, verified, decision, head, out) imagxp_evidence_decision(visit, verified, decision, head, out, &needed)
+    REFUSED(DECISION(NULL, s.verified, decision, &head, good), IMAGXP_ABI_NULL);
+    REFUSED(DECISION(s.visit, NULL, decision, &head, good), IMAGXP_ABI_STATE);
+    REFUSED(DECISION(s.visit, s.verified, NULL, &head, good), IMAGXP_ABI_NULL);
+    REFUSED(DECISION(s.visit, s.verified, decision, NULL, good), IMAGXP_ABI_NULL);
+    REFUSED(DECISION(s.visit, s.verified, decision, &head, buf_of(out, HUGE)), IMAGXP_ABI_LENGTH);
+    REFUSED(DECISION(s.visit, s.verified, decision, &head, buf_of(s.visit, sizeof *s.visit)), IMAGXP_ABI_OVERLAP);
+    REFUSED(DECISION(s.visit, s.verified, decision, &head, buf_of(s.verified, sizeof *s.verified)), IMAGXP_ABI_OVERLAP);
+    s.verified->jwks_sha256[0] = 1;
+    REFUSED(DECISION(s.visit, s.verified, decision, &head, good), IMAGXP_ABI_STATE);
+    s.verified->jwks_sha256[0] = 0;
+    decision->decided_ms = -1;
+    REFUSED(DECISION(s.visit, s.verified, decision, &head, good), IMAGXP_TIMESTAMP_INVALID);
+
+    memset(&unmade, 0xFF, sizeof unmade);
+#define SEAL(key, hedge, flags, head, out) imagxp_evidence_checkpoint(key, hedge, flags, NOW, head, out, &needed)
+    REFUSED(SEAL(NULL, NULL, 0, &head, good), IMAGXP_ABI_NULL);
+    REFUSED(SEAL(&unmade, NULL, 0, &head, good), IMAGXP_ABI_STATE);
+    REFUSED(SEAL((imagxp_key *)(void *)&head, NULL, 0, &head, good), IMAGXP_ABI_OVERLAP);
+    REFUSED(SEAL(&w.key, out, 0, &head, good), IMAGXP_ABI_OVERLAP);
+    REFUSED(SEAL(&w.key, NULL, 2, &head, good), IMAGXP_ABI_ARGUMENT);
+    REFUSED(SEAL(&w.key, NULL, 0, NULL, good), IMAGXP_ABI_NULL);
+    REFUSED(SEAL(&w.key, NULL, 0, &head, buf_of(NULL, 1)), IMAGXP_ABI_NULL);
+    REFUSED(imagxp_evidence_checkpoint(&w.key, NULL, 0, -1, &head, good, &needed), IMAGXP_TIMESTAMP_INVALID);
+    CHECK(memcmp(&head, &before, sizeof head) == 0 && is_zero(sha256, 32));
+    head.count = (uint64_t)-1;
+    REFUSED(SEAL(&w.key, NULL, 0, &head, good), IMAGXP_ABI_LENGTH);
+    CHECK(imagxp_evidence_wants_checkpoint(NULL, &head, 5000) == 0 && imagxp_evidence_wants_checkpoint(&head, NULL, 5000) == 0);
+
+    IMAGXP_INIT(&log);
+    IMAGXP_INIT(&record);
+    IMAGXP_INIT(&findings);
+    log_before = log;
+    record_before = record;
+    findings_before = findings;
+    for (i = 0; i < 9; i++) too_many[i] = public_text();
+#define READ(log, keys, keys_len, line, record) imagxp_log_line(log, keys, keys_len, line, record)
+    REFUSED(READ(NULL, NULL, 0, text, &record), IMAGXP_ABI_NULL);
+    REFUSED(READ(&log, NULL, 1, text, &record), IMAGXP_ABI_NULL);
+    REFUSED(READ(&log, &text, 1, text, &record), IMAGXP_KEY_FORMAT);
+    REFUSED(READ(&log, &null, 1, text, &record), IMAGXP_ABI_NULL);
+    REFUSED(READ(&log, too_many, 9, text, &record), IMAGXP_ABI_ARGUMENT);
+    REFUSED(READ(&log, too_many, HUGE / 8, text, &record), IMAGXP_ABI_LENGTH);
+    REFUSED(READ(&log, NULL, 0, null, &record), IMAGXP_ABI_NULL);
+    REFUSED(READ(&log, NULL, 0, imagxp_str_of((char *)&log, 4), &record), IMAGXP_ABI_OVERLAP);
+    REFUSED(READ(&log, NULL, 0, text, NULL), IMAGXP_ABI_NULL);
+    record.size++;
+    REFUSED(READ(&log, NULL, 0, text, &record), IMAGXP_ABI_VERSION);
+    record.size--;
+    log.size = 0;
+    REFUSED(READ(&log, NULL, 0, text, &record), IMAGXP_ABI_VERSION);
+    log.size = sizeof log;
+    CHECK(memcmp(&log, &log_before, sizeof log) == 0 && memcmp(&record, &record_before, sizeof record) == 0);
+
+#define EVIDENCE(line, documents, len, scratch, findings) imagxp_evidence_prove(line, documents, len, scratch, findings)
+    REFUSED(EVIDENCE(text, NULL, 0, good, &findings), IMAGXP_ABI_ARGUMENT);
+    REFUSED(EVIDENCE(null, NULL, 0, good, &findings), IMAGXP_ABI_NULL);
+    REFUSED(EVIDENCE(inside, NULL, 0, good, &findings), IMAGXP_ABI_OVERLAP);
+    REFUSED(EVIDENCE(text, NULL, 1, good, &findings), IMAGXP_ABI_NULL);
+    REFUSED(EVIDENCE(text, too_many, 5, good, &findings), IMAGXP_ABI_ARGUMENT);
+    REFUSED(EVIDENCE(text, &text, 1, good, &findings), IMAGXP_ABI_ARGUMENT);
+    REFUSED(EVIDENCE(text, NULL, 0, good, NULL), IMAGXP_ABI_NULL);
+    REFUSED(EVIDENCE(text, NULL, 0, buf_of(&findings, 4), &findings), IMAGXP_ABI_OVERLAP);
+    REFUSED(EVIDENCE(text, NULL, 0, buf_of(NULL, 4), &findings), IMAGXP_ABI_NULL);
+    findings.size = 3;
+    REFUSED(EVIDENCE(text, NULL, 0, good, &findings), IMAGXP_ABI_VERSION);
+    findings.size = sizeof findings;
+    CHECK(memcmp(&findings, &findings_before, sizeof findings) == 0);
+    REFUSED(imagxp_evidence_check_manifest(null, text), IMAGXP_ABI_NULL);
+    REFUSED(imagxp_evidence_check_manifest(text, huge), IMAGXP_ABI_LENGTH);
+    REFUSED(imagxp_evidence_check_manifest(text, text), IMAGXP_ABI_ARGUMENT);
+}
+
 int main(void)
 {
     world_make(&w);
     for (side = START; side <= END; side++) {
         stories_between_walls();
         provenance_between_walls();
+        evidence_between_walls();
         tear_down();
     }
     stories_misused();
     provenance_misused();
+    evidence_misused();
     tear_down();
     return 0;
 }

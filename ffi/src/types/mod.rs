@@ -1,6 +1,7 @@
 //! The types of the header, in the order in which a reader meets them: those of all roles here, the rest by role.
 
 mod agent;
+mod evidence;
 mod provenance;
 mod publisher;
 mod story;
@@ -8,6 +9,7 @@ mod story;
 use core::ffi::c_char;
 
 pub use agent::*;
+pub use evidence::*;
 pub use provenance::*;
 pub use publisher::*;
 pub use story::*;

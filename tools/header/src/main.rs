@@ -16,6 +16,7 @@ const SOURCES: &[&str] = &[
     "types/agent.rs",
     "types/provenance.rs",
     "types/story.rs",
+    "types/evidence.rs",
     "status.rs",
     "policy.rs",
     "state.rs",
@@ -27,6 +28,8 @@ const SOURCES: &[&str] = &[
     "host.rs",
     "provenance.rs",
     "story.rs",
+    "evidence.rs",
+    "log.rs",
 ];
 const HEADER: &str = "include/imagxp.h";
 
@@ -83,7 +86,9 @@ fn codes() -> String {
     text += "enum imagxp_code {\n    /* Done. */\n    IMAGXP_OK = 0,\n";
     text += "    /* Fetch a document, supply it, call again. */\n    IMAGXP_NEED = 1,\n";
     text += "    /* Every check holds but one, that it is the first time: imagxp_request_admit makes it. */\n";
-    text += "    IMAGXP_VERIFIED = 2";
+    text += "    IMAGXP_VERIFIED = 2,\n";
+    text += "    /* A line of the evidence is not good: the result says why. Go on with the next. */\n";
+    text += "    IMAGXP_FAULT = 3";
     let mut hundred = 0;
     for error in Error::ALL {
         let number = *error as i32;
