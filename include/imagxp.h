@@ -392,10 +392,12 @@ enum imagxp_code {
 #define IMAGXP_HEADER_PROOF           "x-imagxp-proof"
 #define IMAGXP_HEADER_BROKER          "x-imagxp-broker"
 #define IMAGXP_HEADER_PRICE           "x-imagxp-price"
+#define IMAGXP_HEADER_FEEDBACK        "x-imagxp-feedback"
 #define IMAGXP_HEADER_CONTENT_ORIGIN  "x-imagxp-content-origin"
 #define IMAGXP_HEADER_PROVENANCE_SIG  "x-imagxp-provenance-sig"
 #define IMAGXP_HEADER_PROVENANCE_TS   "x-imagxp-provenance-ts"
 #define IMAGXP_MANIFEST_PATH          "/.well-known/imagxp-agent.json"
+#define IMAGXP_POLICY_PATH            "/.well-known/imagxp-policy.json"
 #define IMAGXP_JWKS_PATH              "/.well-known/jwks.json"
 #define IMAGXP_PRODUCT                "IMAGXP/1.1"
 
@@ -475,6 +477,12 @@ enum imagxp_code {
 /* Also `localhost`, with a port or without. Never on a public site. */
 #define IMAGXP_MODE_DEVELOPMENT 1
 
+/* `imagxp_visa_verify`: a visa, of the policy's broker. */
+#define IMAGXP_ROLE_BROKER 1
+
+/* An ad proof, of the policy's ad network. */
+#define IMAGXP_ROLE_AD_NETWORK 2
+
 /* `imagxp_record.kind`: a document as it was fetched. */
 #define IMAGXP_RECORD_DOCUMENT 1
 
@@ -524,6 +532,30 @@ enum imagxp_code {
 
 /* It is so. What is not so is the code that says why, below 0. */
 #define IMAGXP_FINDING_PROVEN 2
+
+/* Made for search engines. */
+#define IMAGXP_REASON_SEO_SPAM 1
+
+/* Wrong. */
+#define IMAGXP_REASON_INACCURATE 2
+
+/* Hateful. */
+#define IMAGXP_REASON_HATE_SPEECH 3
+
+/* Good. */
+#define IMAGXP_REASON_HIGH_QUALITY 4
+
+/* Poor. */
+#define IMAGXP_REASON_LOW_QUALITY_SPAM 5
+
+/* `imagxp_judgement.outcome`: the score is above a half, and the publisher gets the payment. */
+#define IMAGXP_OUTCOME_RELEASE 1
+
+/* It is below, and the publisher does not. */
+#define IMAGXP_OUTCOME_WITHHOLD 2
+
+/* It is exactly a half. */
+#define IMAGXP_OUTCOME_UNCHANGED 3
 
 /* `imagxp_provenance_sign`: made by people. */
 #define IMAGXP_ORIGIN_HUMAN 1
@@ -632,6 +664,9 @@ enum imagxp_code {
 
 /* The buffer that the headers of every response fit. */
 #define IMAGXP_PROVENANCE_LEN 152
+
+/* Scratch that every feedback fits. */
+#define IMAGXP_FEEDBACK_LEN 4096
 
 /*
  * A compiled policy: `IMAGXP_POLICY_WORDS` words without pointers, fit for flash and shared memory.
@@ -1205,6 +1240,120 @@ typedef struct imagxp_findings {
     int32_t fault;
 } imagxp_findings;
 
+/* What an agent has to say. Begin with `IMAGXP_INIT(&feedback)`. */
+typedef struct imagxp_feedback {
+    /* `sizeof (imagxp_feedback)` */
+    size_t size;
+    /* Who says it. */
+    struct imagxp_str agent_id;
+    /* What was fetched, at most 2,048 bytes. */
+    struct imagxp_str url;
+    /* Whom it is for: the broker, or the publisher. */
+    struct imagxp_str audience;
+    /* Its own name, 1 to 128 bytes: by it a broker knows a repetition. */
+    struct imagxp_str jti;
+    /* The `jti` of the visa that paid for it; may be empty. */
+    struct imagxp_str visa;
+    /*
+     * The request that is judged: the value that it had for `IMAGXP_HEADER_PAYLOAD`; may be empty.
+     */
+    struct imagxp_str payload;
+    /* How good it was, in millionths: 0 to 1,000,000. */
+    uint32_t score;
+    /* Why: `IMAGXP_REASON_*`. */
+    int32_t reason;
+} imagxp_feedback;
+
+/*
+ * Verified feedback. The texts lie in the scratch of the call. Begin with
+ * `IMAGXP_INIT(&judgement)`.
+ */
+typedef struct imagxp_judgement {
+    /* `sizeof (imagxp_judgement)` */
+    size_t size;
+    /* How good it was, in millionths, rounded down. */
+    uint32_t score;
+    /*
+     * What that does to the payment, `IMAGXP_OUTCOME_*`: the exact score decides, not the rounded
+     * one.
+     */
+    int32_t outcome;
+    /* Why: bit `n` stands for the reason of number `n`. */
+    uint32_t reasons;
+    /* 0 */
+    uint32_t reserved;
+    /* When it was written. */
+    int64_t ts_ms;
+    /* What was fetched. Any text: print it with care. */
+    struct imagxp_span url;
+    /* Its own name; none in the reference's form. */
+    struct imagxp_span jti;
+    /* The `jti` of the visa that paid for it: the payment that the outcome is about. */
+    struct imagxp_span visa;
+    /*
+     * The SHA-256 of the payload JSON (`imagxp_verified.payload`) that is judged; zeros if it names
+     * none.
+     */
+    uint8_t request[32];
+} imagxp_judgement;
+
+/* What a visa says. Begin with `IMAGXP_INIT(&visa)`. */
+typedef struct imagxp_visa {
+    /* `sizeof (imagxp_visa)` */
+    size_t size;
+    /* The broker's URL, byte for byte as publishers configure it. */
+    struct imagxp_str issuer;
+    /* The publisher: `nytimes.com` or `https://nytimes.com`. */
+    struct imagxp_str audience;
+    /* Whom the visa is bound to: the verified agent. Empty: it is good for anybody who holds it. */
+    struct imagxp_str agent_id;
+    /* The agent's key, `IMAGXP_FORMAT_TEXT` or `_PEM`; with `agent_id` only. */
+    struct imagxp_str public_key;
+    /*
+     * The visa's own name, 1 to 128 bytes: wanted by publishers for whom a visa is good for one
+     * request. May be empty.
+     */
+    struct imagxp_str jti;
+    /* Three to eight upper-case letters; informational, may be empty. */
+    struct imagxp_str currency;
+    /* What was paid, millionths of the unit, above 0. */
+    int64_t amount_micros;
+    /* 1 to 3,600 seconds. */
+    uint32_t lifetime_s;
+    /* What it was bought for: `IMAGXP_CRAWL_TRAINING` and its like, or 0; informational. */
+    int32_t purpose;
+} imagxp_visa;
+
+/* A key that a broker publishes. */
+typedef struct imagxp_published_key {
+    /* The name by which its tokens choose it, 1 to 128 bytes. */
+    struct imagxp_str kid;
+    /* `IMAGXP_FORMAT_TEXT` or `IMAGXP_FORMAT_PEM`. */
+    struct imagxp_str public_key;
+} imagxp_published_key;
+
+/* What a token says. The texts lie in the scratch of the call. Begin with `IMAGXP_INIT(&token)`. */
+typedef struct imagxp_token {
+    /* `sizeof (imagxp_token)` */
+    size_t size;
+    /* `IMAGXP_NEED` or `IMAGXP_VERIFIED`: what the call answered. */
+    int32_t status;
+    /* `IMAGXP_TOKEN_BOUND` */
+    uint32_t flags;
+    /* With `IMAGXP_NEED`: the key set to fetch. */
+    struct imagxp_need need;
+    /* A hint: the key set is past its time. Fetch and supply it after answering. */
+    struct imagxp_need refresh;
+    /* Who issued it. */
+    struct imagxp_span issuer;
+    /* Its `jti`, if it has one. */
+    struct imagxp_span jti;
+    /* What was paid, millionths of the unit; 0 in an ad proof. */
+    int64_t amount_micros;
+    /* When it expires, seconds since 1970. */
+    int64_t expires_s;
+} imagxp_token;
+
 #ifdef __cplusplus
 extern "C" {
 #endif  /* __cplusplus */
@@ -1289,6 +1438,18 @@ imagxp_status imagxp_policy_document(const struct imagxp_policy *policy,
 imagxp_status imagxp_policy_terms(const struct imagxp_policy *policy,
                                   struct imagxp_buf scratch,
                                   struct imagxp_terms *terms);
+
+/*
+ * Writes the discovery document to be served at `IMAGXP_POLICY_PATH` with status 200 and
+ * `application/json`: what is admitted, what it costs and where to buy it. What is the publisher's
+ * own business is left out. `needed`, which may be NULL, gets the length, with
+ * `IMAGXP_BUFFER_TOO_SMALL` too.
+ *
+ * Errors: `BUFFER_TOO_SMALL`; `ABI_STATE`: not a policy.
+ */
+imagxp_status imagxp_policy_discovery(const struct imagxp_policy *policy,
+                                      struct imagxp_buf out,
+                                      size_t *needed);
 
 /*
  * Words of a key cache; 0 if there cannot be one. `IMAGXP_KEY_CACHE_WORDS` is the same as a
@@ -1794,6 +1955,115 @@ imagxp_status imagxp_evidence_prove(struct imagxp_str line,
  */
 imagxp_status imagxp_evidence_check_manifest(struct imagxp_str line,
                                              struct imagxp_str manifest);
+
+/*
+ * Signs feedback: a compact JWS, at most 2,048 characters, for `IMAGXP_HEADER_FEEDBACK` or the
+ * broker's `/feedback`. `hedge` and `flags` as in `imagxp_request_sign`. `needed`, which may be
+ * NULL, gets the length, with `IMAGXP_BUFFER_TOO_SMALL` too.
+ *
+ * Errors: `BUFFER_TOO_SMALL`; `FEEDBACK_INVALID`: a verifier would refuse; `CLOCK_UNKNOWN`;
+ * `SIGN_FAULT`; `BASE64_INVALID`, `PAYLOAD_TOO_LARGE`: of `payload`; `ABI_ARGUMENT`: no such
+ * reason; `ABI_STATE`: not a key.
+ */
+imagxp_status imagxp_feedback_sign(const struct imagxp_key *key,
+                                   const struct imagxp_feedback *feedback,
+                                   const uint8_t *hedge,
+                                   uint32_t flags,
+                                   int64_t now_ms,
+                                   struct imagxp_buf out,
+                                   size_t *needed);
+
+/*
+ * Verifies feedback in either form, the compact JWS or the reference's object. Call it after the
+ * agent's identity is verified, never before: `agent_id` and `public_key` (`IMAGXP_FORMAT_TEXT` or
+ * `_PEM`) are those of the verified request. `audiences` are the names of the reader, one of which
+ * it must be for; none: any. `scratch` is `IMAGXP_FEEDBACK_LEN` long.
+ *
+ * Errors: `FEEDBACK_INVALID`: whatever is wrong with it; `BUFFER_TOO_SMALL`; `CLOCK_UNKNOWN`;
+ * `KEY_FORMAT`, `KEY_INVALID`; `ABI_ARGUMENT`: more than 16 audiences, or a name that is not UTF-8.
+ */
+imagxp_status imagxp_feedback_verify(struct imagxp_str feedback,
+                                     struct imagxp_str agent_id,
+                                     struct imagxp_str public_key,
+                                     const struct imagxp_str *audiences,
+                                     size_t audiences_len,
+                                     int64_t now_ms,
+                                     struct imagxp_buf scratch,
+                                     struct imagxp_judgement *judgement);
+
+/*
+ * Writes the story of feedback, as whoever received it saw it: what was said, and what it does to
+ * the payment; or its refusal. `status` is what `imagxp_feedback_verify` answered; with
+ * `IMAGXP_OK`, `judgement` and `scratch` are what it filled, else they may be NULL and empty.
+ * Formats and `needed` as in `imagxp_story_publisher`.
+ *
+ * Errors: `BUFFER_TOO_SMALL`; `ABI_ARGUMENT`; `ABI_STATE`: `judgement` is none, or `scratch` is not
+ * its own.
+ */
+imagxp_status imagxp_story_feedback(struct imagxp_str agent_id,
+                                    imagxp_status status,
+                                    const struct imagxp_judgement *judgement,
+                                    struct imagxp_buf scratch,
+                                    int64_t at_ms,
+                                    int32_t format,
+                                    struct imagxp_buf out,
+                                    size_t *needed);
+
+/*
+ * Issues a visa: a compact JWS, at most 4,096 characters, 700 for most. `kid` is the name of the
+ * key in the broker's key set. `hedge` and `flags` as in `imagxp_request_sign`. `needed`, which may
+ * be NULL, gets the length, with `IMAGXP_BUFFER_TOO_SMALL` too.
+ *
+ * Errors: `BUFFER_TOO_SMALL`; what a verifier would refuse: `JWT_HEADER` (`kid`), `JWT_ISSUER`,
+ * `JWT_AUDIENCE`, `VISA_AMOUNT`, `JWT_LIFETIME`, `AGENT_ID_INVALID`, `JWT_CLAIMS` (`jti`,
+ * `currency`), `JWT_TOO_LARGE`; `VISA_BINDING`: a key without an agent; `CLOCK_UNKNOWN`;
+ * `SIGN_FAULT`; `KEY_FORMAT`, `KEY_INVALID`: of the agent's key; `ABI_ARGUMENT`; `ABI_STATE`: not a
+ * key.
+ */
+imagxp_status imagxp_visa_issue(const struct imagxp_key *key,
+                                struct imagxp_str kid,
+                                const struct imagxp_visa *visa,
+                                const uint8_t *hedge,
+                                uint32_t flags,
+                                int64_t now_ms,
+                                struct imagxp_buf out,
+                                size_t *needed);
+
+/*
+ * Writes the JWK Set to be served at `IMAGXP_JWKS_PATH` with status 200 and `application/json`: 1
+ * to 32 keys, some 250 bytes each. `needed`, which may be NULL, gets the length, with
+ * `IMAGXP_BUFFER_TOO_SMALL` too.
+ *
+ * Errors: `BUFFER_TOO_SMALL`; `JWKS_INVALID`: no key, more than 32, or a `kid` of another length;
+ * `JWKS_DUPLICATE_KID`; `KEY_FORMAT`, `KEY_INVALID`.
+ */
+imagxp_status imagxp_jwks_write(const struct imagxp_published_key *keys,
+                                size_t keys_len,
+                                struct imagxp_buf out,
+                                size_t *needed);
+
+/*
+ * Verifies a token outside a request: for tools, and for whoever sees a visa before the request
+ * that it pays for. Within a request, `imagxp_request_verify` does it. `role` is `IMAGXP_ROLE_*`.
+ * `agent_id` and `public_key` are those of the holder, whom the token must be bound to if it is
+ * bound; both empty: that is not judged. `IMAGXP_NEED`: fetch `token->need`,
+ * `imagxp_key_cache_supply` it, and call again. `IMAGXP_VERIFIED`: it is good; that it is the first
+ * use of a visa that is good for one is not seen here. Both fill `token`. 5 KiB of `scratch`
+ * suffice.
+ *
+ * Errors: `JWT_*`, `VISA_*`, `JWKS_*`, `SIGNATURE_INVALID`, `CLOCK_UNKNOWN`; `KEY_FORMAT`,
+ * `KEY_INVALID`; `BUFFER_TOO_SMALL`; `ABI_ARGUMENT`: no such role; `ABI_STATE`: not a policy, or
+ * not a key cache; `ABI_STORAGE`: the key cache has fewer issuers than the policy.
+ */
+imagxp_status imagxp_visa_verify(struct imagxp_str token,
+                                 int32_t role,
+                                 struct imagxp_str agent_id,
+                                 struct imagxp_str public_key,
+                                 const struct imagxp_policy *policy,
+                                 const struct imagxp_key_cache *keys,
+                                 int64_t now_ms,
+                                 struct imagxp_buf scratch,
+                                 struct imagxp_token *found);
 
 #ifdef __cplusplus
 }  /* extern "C" */

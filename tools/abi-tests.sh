@@ -29,19 +29,19 @@ for compiler in g++ clang++; do
 done
 
 echo "programs"
-for name in agent publisher story evidence provenance guard guard_records stack hosts/nginx; do
+for name in agent publisher story evidence provenance feedback broker guard guard_records guard_broker stack hosts/nginx; do
     cc -std=c11 -g -O1 "${c[@]}" -Iinclude -o "$out/program" $tests/$name.c "$out/libimagxp.a" -lpthread
     "$out/program"
     passes "$name"
 done
 if need valgrind valgrind; then
-    for name in agent publisher story evidence provenance guard guard_records; do
+    for name in agent publisher story evidence provenance feedback broker guard guard_records guard_broker; do
         cc -std=c11 -g -O1 "${c[@]}" -Iinclude -o "$out/program" $tests/$name.c "$out/libimagxp.a"
         IMAGXP_ROUNDS=${IMAGXP_ROUNDS:-1000} valgrind -q --error-exitcode=9 "$out/program"
         passes "$name, valgrind"
     done
 fi
-for name in agent publisher story evidence provenance guard guard_records hosts/nginx; do
+for name in agent publisher story evidence provenance feedback broker guard guard_records guard_broker hosts/nginx; do
     cc -std=c11 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all "${c[@]}" -Iinclude \
         -o "$out/program" $tests/$name.c "$out/libimagxp.a" -lpthread
     IMAGXP_ROUNDS=${IMAGXP_ROUNDS:-5000} "$out/program"

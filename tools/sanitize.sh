@@ -23,7 +23,7 @@ passes wipe
 
 if need valgrind valgrind; then
     echo "valgrind"
-    for name in agent publisher story evidence provenance guard guard_records; do
+    for name in agent publisher story evidence provenance feedback broker guard guard_records guard_broker; do
         begun=$SECONDS
         cc "${c[@]}" -o "$work/program" $tests/$name.c "$out/libimagxp.a"
         IMAGXP_ROUNDS=${IMAGXP_ROUNDS:-300} valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=all \
@@ -35,7 +35,7 @@ fi
 for compiler in gcc clang; do
     need $compiler $compiler || continue
     echo "$compiler, AddressSanitizer and UndefinedBehaviorSanitizer"
-    for name in agent publisher story evidence provenance guard guard_records hosts/nginx; do
+    for name in agent publisher story evidence provenance feedback broker guard guard_records guard_broker hosts/nginx; do
         begun=$SECONDS
         $compiler "${c[@]}" -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
             -o "$work/program" $tests/$name.c "$out/libimagxp.a" -lpthread 2>"$work/log" || {

@@ -9,8 +9,10 @@
 
 pub mod agent;
 pub mod agent_keys;
+pub mod broker;
 mod decision;
 pub mod evidence;
+pub mod feedback;
 pub mod host;
 pub mod log;
 mod memory;

@@ -34,7 +34,7 @@ impl Visitor for Packed {
         // SAFETY: checked by `new`, and apart from every output.
         let bytes: &[u8] = unsafe { self.fields.slice() };
         let count = self.visit.count as usize;
-        if count < FIXED || count % 2 != 0 {
+        if count < FIXED || !count.is_multiple_of(2) {
             return Err(Error::AbiArgument);
         }
         // A separator within a field would move all that follow: then their number is another.

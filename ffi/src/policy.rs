@@ -1,8 +1,9 @@
 //! Policies: read once, asked for ever.
 
-use imagxp_core::{Error, Policy, Purpose, money};
+use imagxp_core::{Error, Policy, Purpose, discovery, money};
 
 use crate::memory::{Input, Output, disjoint};
+use crate::out::Text;
 use crate::status::{NEED, OK, answer};
 use crate::texts::Texts;
 use crate::types::*;
@@ -93,6 +94,33 @@ pub unsafe extern "C" fn imagxp_policy_terms(
         let found = read_terms(&Policy::attach(policy)?, scratch)?;
         // SAFETY: checked.
         unsafe { terms.write(found) };
+        Ok(OK)
+    })
+}
+
+/// Writes the discovery document to be served at `IMAGXP_POLICY_PATH` with status 200 and `application/json`: what is admitted,
+/// what it costs and where to buy it. What is the publisher's own business is left out. `needed`, which may be NULL, gets
+/// the length, with `IMAGXP_BUFFER_TOO_SMALL` too.
+///
+/// Errors: `BUFFER_TOO_SMALL`; `ABI_STATE`: not a policy.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn imagxp_policy_discovery(
+    policy: *const imagxp_policy,
+    out: imagxp_buf,
+    needed: *mut usize,
+) -> imagxp_status {
+    answer(|| {
+        let (policy, out) = (input(policy)?, Text::new(out, needed)?);
+        disjoint(&out.regions(), &[policy.region()])?;
+        // SAFETY: checked, and apart from the outputs.
+        let policy = Policy::attach(unsafe { policy.slice() })?;
+        // SAFETY: checked.
+        unsafe {
+            out.fill(|writer| {
+                discovery::write_to(&policy, writer);
+                Ok(())
+            })?;
+        }
         Ok(OK)
     })
 }

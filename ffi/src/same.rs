@@ -1,5 +1,6 @@
 //! The numbers of the header are those of the core: compared when this is compiled.
 
+use imagxp_core::feedback::{Outcome, Reason};
 use imagxp_core::provenance::Origin;
 use imagxp_core::visitor::vouched;
 use imagxp_core::{Bound, Proof, Purpose, Visitor};
@@ -29,6 +30,14 @@ same! {
     IMAGXP_ORIGIN_HUMAN == Origin::Human;
     IMAGXP_ORIGIN_SYNTHETIC == Origin::Synthetic;
     IMAGXP_ORIGIN_HYBRID == Origin::Hybrid;
+    IMAGXP_REASON_SEO_SPAM == Reason::SeoSpam;
+    IMAGXP_REASON_INACCURATE == Reason::Inaccurate;
+    IMAGXP_REASON_HATE_SPEECH == Reason::HateSpeech;
+    IMAGXP_REASON_HIGH_QUALITY == Reason::HighQuality;
+    IMAGXP_REASON_LOW_QUALITY_SPAM == Reason::LowQualitySpam;
+    IMAGXP_OUTCOME_RELEASE == Outcome::Release;
+    IMAGXP_OUTCOME_WITHHOLD == Outcome::Withhold;
+    IMAGXP_OUTCOME_UNCHANGED == Outcome::Unchanged;
     IMAGXP_VOUCHED_CLOUDFLARE == vouched::CLOUDFLARE;
     IMAGXP_VOUCHED_VERCEL == vouched::VERCEL;
     IMAGXP_VOUCHED_CLOUDFRONT == vouched::CLOUDFRONT;

@@ -16,7 +16,7 @@ use crate::texts::{Texts, text};
 use crate::types::*;
 use crate::verdict;
 
-fn read_format(format: i32) -> Result<bool, Error> {
+pub(crate) fn read_format(format: i32) -> Result<bool, Error> {
     match format {
         IMAGXP_STORY_TEXT => Ok(false),
         IMAGXP_STORY_JSON => Ok(true),
@@ -26,7 +26,7 @@ fn read_format(format: i32) -> Result<bool, Error> {
 
 /// # Safety
 /// The contract of the preamble; `out` is apart from everything that the story was made from.
-unsafe fn write(story: &Story<'_>, json: bool, out: &Text) -> Result<imagxp_status, Error> {
+pub(crate) unsafe fn write(story: &Story<'_>, json: bool, out: &Text) -> Result<imagxp_status, Error> {
     // SAFETY: the caller's.
     unsafe {
         out.fill(|writer| {

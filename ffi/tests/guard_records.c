@@ -32,31 +32,6 @@ static site admitted_site(void)
     return s;
 }
 
-static imagxp_str public_text(void)
-{
-    uint8_t *text = fenced(NULL, 124);
-    CHECK_STATUS(imagxp_key_public(&w.key, IMAGXP_FORMAT_TEXT, buf_of(text, 124), NULL), IMAGXP_OK);
-    return imagxp_str_of((const char *)text, 124);
-}
-
-/* Calls once to learn the length, then with exactly that between walls, and with one byte less. */
-#define WRITES(needed, call)                                                                       \
-    do {                                                                                           \
-        imagxp_buf out = buf_of(NULL, 0);                                                          \
-        CHECK_STATUS(call, IMAGXP_BUFFER_TOO_SMALL);                                               \
-        out = fenced_buf(needed - 1);                                                              \
-        CHECK_STATUS(call, IMAGXP_BUFFER_TOO_SMALL);                                               \
-        CHECK(is_zero(out.ptr, out.len));                                                          \
-        out = fenced_buf(needed);                                                                  \
-        CHECK_STATUS(call, IMAGXP_OK);                                                             \
-    } while (0)
-
-static int is_zero(const uint8_t *bytes, size_t len)
-{
-    while (len > 0 && bytes[len - 1] == 0) len--;
-    return len == 0;
-}
-
 static void stories_between_walls(void)
 {
     site s = admitted_site();

@@ -1,7 +1,9 @@
 //! The types of the header, in the order in which a reader meets them: those of all roles here, the rest by role.
 
 mod agent;
+mod broker;
 mod evidence;
+mod feedback;
 mod provenance;
 mod publisher;
 mod story;
@@ -9,7 +11,9 @@ mod story;
 use core::ffi::c_char;
 
 pub use agent::*;
+pub use broker::*;
 pub use evidence::*;
+pub use feedback::*;
 pub use provenance::*;
 pub use publisher::*;
 pub use story::*;

@@ -17,6 +17,8 @@ const SOURCES: &[&str] = &[
     "types/provenance.rs",
     "types/story.rs",
     "types/evidence.rs",
+    "types/feedback.rs",
+    "types/broker.rs",
     "status.rs",
     "policy.rs",
     "state.rs",
@@ -30,6 +32,8 @@ const SOURCES: &[&str] = &[
     "story.rs",
     "evidence.rs",
     "log.rs",
+    "feedback.rs",
+    "broker.rs",
 ];
 const HEADER: &str = "include/imagxp.h";
 
@@ -126,10 +130,12 @@ fn names() -> String {
         ("HEADER_PROOF", spec::header::PROOF),
         ("HEADER_BROKER", spec::header::BROKER),
         ("HEADER_PRICE", spec::header::PRICE),
+        ("HEADER_FEEDBACK", spec::header::FEEDBACK),
         ("HEADER_CONTENT_ORIGIN", spec::header::CONTENT_ORIGIN),
         ("HEADER_PROVENANCE_SIG", spec::header::PROVENANCE_SIG),
         ("HEADER_PROVENANCE_TS", spec::header::PROVENANCE_TS),
         ("MANIFEST_PATH", spec::MANIFEST_PATH),
+        ("POLICY_PATH", spec::POLICY_PATH),
         ("JWKS_PATH", spec::JWKS_PATH),
         ("PRODUCT", spec::PRODUCT),
     ];
