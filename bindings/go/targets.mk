@@ -7,3 +7,11 @@ test-go: ## the Go package: vectors, race detector, cgocheck2, Redis, the module
 .PHONY: go-lib
 go-lib: ## puts libimagxp.a and imagxp.h into bindings/go, to work there with the go command
 	@bindings/go/build-lib.sh
+
+.PHONY: dist go-dist go-long
+dist: go-dist ## what is handed out
+go-dist: ## the Go modules with the library in them, below target/dist/goproxy
+	@bindings/go/dist.sh
+
+go-long: ## the Go package: each fuzz target for ten minutes, 64 goroutines of a million requests
+	@bindings/go/long.sh
