@@ -16,18 +16,23 @@ type fetches struct{ group singleflight.Group }
 // learn fetches a document and puts it into the key cache, once for all who wait. seen is the snapshot that lacked it: if it is
 // no more the current one, the document may have come already, and the caller looks again. The fetch goes on when ctx ends, for
 // the others.
-func (p *Publisher) learn(ctx context.Context, document abi.Document, who cause, seen *[]uint64) error {
+func (p *Publisher) learn(ctx context.Context, document abi.Document, who cause, seen *[]uint64) (*abi.Told, error) {
+	asked := p.nowMs()
 	landed := p.fetches.group.DoChan(flightOf(&document), func() (any, error) {
 		if p.keys.read() != seen {
-			return nil, nil
+			return (*abi.Told)(nil), nil
 		}
-		return nil, p.fetch(context.WithoutCancel(ctx), document, who)
+		return p.fetch(context.WithoutCancel(ctx), document, who)
 	})
 	select {
 	case result := <-landed:
-		return result.Err
+		told, _ := result.Val.(*abi.Told)
+		if told != nil {
+			told = &abi.Told{Kind: told.Kind, Found: told.Found, URL: told.URL, Len: told.Len, AskedMs: asked, AnsweredMs: told.AnsweredMs}
+		}
+		return told, result.Err
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 }
 
@@ -45,22 +50,23 @@ type cause struct {
 	known  bool
 }
 
-func (p *Publisher) fetch(ctx context.Context, document abi.Document, who cause) error {
+func (p *Publisher) fetch(ctx context.Context, document abi.Document, who cause) (*abi.Told, error) {
 	need := Need{Kind: DocumentKind(document.Kind), URL: document.URL, Host: document.Host, Configured: document.Configured,
 		MaxLen: document.MaxLen, Client: who.client, Known: who.known}
 	answer, err := p.config.Fetcher.Fetch(ctx, need)
 	if err != nil { // not now: it says nothing about the document, so it must not be supplied
 		p.log(ctx, slog.LevelWarn, "imagxp: not fetched", slog.String("url", need.URL), slog.Any("error", err))
-		return err
+		return nil, err
 	}
 	p.fetched(ctx, &need, &answer)
-	return p.supply(ctx, &document, &answer)
+	told := &abi.Told{Kind: document.Kind, Found: answer.kind(), URL: document.URL, Len: len(answer.Body), AnsweredMs: p.nowMs()}
+	return told, p.supply(ctx, &document, &answer)
 }
 
 func (p *Publisher) supply(ctx context.Context, document *abi.Document, answer *Answer) error {
 	body := answer.Body[:min(len(answer.Body), document.MaxLen+1)]
 	err := p.keys.write(func(words []uint64) int32 {
-		return abi.Supply(words, document, answer.kind(), body, answer.maxAge(), p.config.Now().UnixMilli())
+		return abi.Supply(words, document, answer.kind(), body, answer.maxAge(), p.nowMs())
 	})
 	if err == nil && document.Kind == abi.NeedJWKS {
 		if alarm := Code(abi.Alarm(*p.keys.read(), document.URL)); alarm == ErrJWKPrivateExposed {
@@ -103,13 +109,13 @@ func (p *Publisher) followUp(call *abi.Call, result *abi.Result) {
 	if refresh := call.Refresh(); refresh.Kind != 0 && p.hints.begin(refresh.URL) {
 		go func() {
 			defer p.hints.end(refresh.URL)
-			_ = p.learn(context.Background(), refresh, cause{known: true}, p.keys.read()) // what failed is in the log
+			_, _ = p.learn(context.Background(), refresh, cause{known: true}, p.keys.read()) // what failed is in the log
 		}()
 	}
 	if id := result.Prepare; id != 0 && p.hints.begin(id) {
 		go func() {
 			defer p.hints.end(id)
-			err := p.keys.write(func(words []uint64) int32 { return abi.Prepare(words, id, p.config.Now().UnixMilli()) })
+			err := p.keys.write(func(words []uint64) int32 { return abi.Prepare(words, id, p.nowMs()) })
 			if err != nil {
 				p.log(context.Background(), slog.LevelError, "imagxp: a key was not prepared", slog.Any("error", err))
 			}

@@ -46,6 +46,8 @@ type PublisherConfig struct {
 	ClientAddr func(*http.Request) netip.Addr
 	// Logger gets one record for each refusal (info), admission (debug), and fault of this side (warn, error); nil is none.
 	Logger *slog.Logger
+	// Story gets the story of each decision, a record for each event: claimed, checked, fetched, granted. nil is none.
+	Story *slog.Logger
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -165,7 +167,8 @@ func (p *Publisher) Development() bool { return p.terms.Flags&abi.TermsDevelopme
 func (p *Publisher) WarmUp(ctx context.Context) error {
 	var failed []error
 	for _, document := range abi.PolicyDocuments(p.policy) {
-		failed = append(failed, p.learn(ctx, document, cause{}, p.keys.read()))
+		_, err := p.learn(ctx, document, cause{}, p.keys.read())
+		failed = append(failed, err)
 	}
 	return errors.Join(failed...)
 }
@@ -179,10 +182,12 @@ func (p *Publisher) Check(ctx context.Context, r *http.Request) (*Verdict, error
 	call := p.calls.Get().(*abi.Call)
 	defer p.calls.Put(call)
 	p.read(call, r)
-	status, retryAfter, admission, cause := p.decide(ctx, call, r)
-	if status != abi.OK {
-		return nil, p.refuse(ctx, call, status, retryAfter, admission, cause)
+	var d decision
+	p.decide(ctx, call, r, &d)
+	if d.status != abi.OK {
+		return nil, p.refuse(ctx, call, &d)
 	}
+	p.tell(ctx, call, &d)
 	result := call.Result()
 	p.followUp(call, &result)
 	verdict := newVerdict(&result)
@@ -190,28 +195,46 @@ func (p *Publisher) Check(ctx context.Context, r *http.Request) (*Verdict, error
 	return verdict, nil
 }
 
+// decision is how a request is being decided.
+type decision struct {
+	status     int32
+	admission  bool // admit was reached
+	retryAfter time.Duration
+	cause      error
+	vouched    uint32
+	receivedMs int64
+	told       []abi.Told
+}
+
 // decide verifies, fetches what is missing, verifies again, and admits.
-func (p *Publisher) decide(ctx context.Context, call *abi.Call, r *http.Request) (status int32, retryAfter time.Duration, admission bool, failure error) {
-	vouched := p.vouched(call, r)
+func (p *Publisher) decide(ctx context.Context, call *abi.Call, r *http.Request, d *decision) {
+	d.vouched, d.receivedMs = p.vouched(call, r), p.nowMs()
 	for range roundsMax {
 		keys := p.keys.read()
-		if status, failure = p.verify(ctx, call, *keys, vouched); status != abi.Need {
+		d.status, d.cause = p.verify(ctx, call, *keys, d.vouched)
+		if d.status != abi.Need {
 			break
 		}
 		document := call.Need()
-		if err := p.learn(ctx, document, cause{client: p.config.ClientAddr(r)}, keys); err != nil {
-			return int32(pending(document.Kind)), 0, false, err
+		told, err := p.learn(ctx, document, cause{client: p.config.ClientAddr(r)}, keys)
+		if err != nil {
+			d.status, d.cause = int32(pending(document.Kind)), err
+			return
+		}
+		if told != nil {
+			d.told = append(d.told, *told)
 		}
 	}
-	switch {
-	case status == abi.Need:
-		return int32(ErrBusy), 0, false, failure
-	case status != abi.Verified:
-		return status, 0, false, failure
+	switch d.status {
+	case abi.Need:
+		d.status = int32(ErrBusy)
+	case abi.Verified:
+		d.admission = true
+		d.status, d.retryAfter, d.cause = p.admit(ctx, call)
 	}
-	status, retryAfter, failure = p.admit(ctx, call)
-	return status, retryAfter, true, failure
 }
+
+func (p *Publisher) nowMs() int64 { return p.config.Now().UnixMilli() }
 
 // verify runs on a core of its own: a call into C holds a thread, and there must not be more of them than cores can run.
 func (p *Publisher) verify(ctx context.Context, call *abi.Call, keys []uint64, vouched uint32) (int32, error) {
@@ -222,7 +245,7 @@ func (p *Publisher) verify(ctx context.Context, call *abi.Call, keys []uint64, v
 			return int32(ErrBusy), err
 		}
 	}
-	status := call.Verify(p.policy, keys, vouched, p.config.Now().UnixMilli())
+	status := call.Verify(p.policy, keys, vouched, p.nowMs())
 	<-p.cores
 	return status, nil
 }
@@ -244,7 +267,7 @@ func (p *Publisher) admit(ctx context.Context, call *abi.Call) (int32, time.Dura
 	if status != abi.OK {
 		return status, 0, nil
 	}
-	status, retryAfter := p.replay.admit(call, p.config.Now().UnixMilli())
+	status, retryAfter := p.replay.admit(call, p.nowMs())
 	if status != abi.OK {
 		return status, retryAfter, nil
 	}
@@ -277,16 +300,17 @@ func (p *Publisher) vouched(call *abi.Call, r *http.Request) uint32 {
 	return vouched
 }
 
-func (p *Publisher) refuse(ctx context.Context, call *abi.Call, status int32, retryAfter time.Duration, admission bool, cause error) *Refusal {
-	code := Code(status)
-	if retryAfter == 0 {
-		retryAfter = code.RetryAfter()
+func (p *Publisher) refuse(ctx context.Context, call *abi.Call, d *decision) *Refusal {
+	code := Code(d.status)
+	if d.retryAfter == 0 {
+		d.retryAfter = code.RetryAfter()
 	}
-	refusal := &Refusal{Code: code, RetryAfter: retryAfter, Cause: cause, Body: call.Refusal(status, p.policy, admission)}
+	refusal := &Refusal{Code: code, RetryAfter: d.retryAfter, Cause: d.cause, Body: call.Refusal(d.status, p.policy, d.admission)}
 	if code.HTTPStatus() == http.StatusPaymentRequired {
 		refusal.Broker, refusal.Price = p.terms.BrokerURL, p.terms.Price
 	}
-	if said, status := call.Parse(); status == abi.OK { // last: it overwrites what Refusal reads
+	p.tell(ctx, call, d)
+	if said, status := call.Parse(); status == abi.OK { // last: it overwrites what the others read
 		refusal.Claimed = Claimed{said.AgentID, said.Resource, Purpose(said.Purpose)}
 	}
 	p.refused(ctx, refusal)

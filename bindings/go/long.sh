@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Each fuzz target for SECONDS_EACH (600) seconds, and 64 goroutines through IMAGXP_RACES (1,000,000)
+# requests of their own, each sent twice, and as many that all share.
+set -euo pipefail
+cd "$(dirname "$0")"
+./build-lib.sh
+for target in $(go test -list '^Fuzz' . | grep '^Fuzz'); do
+    go test -run '^$' -fuzz "^$target\$" -fuzztime "${SECONDS_EACH:-600}s" .
+done
+IMAGXP_RACES=${IMAGXP_RACES:-1000000} go test -run '^TestWinsEqualNonces$' -timeout 2h -v .
