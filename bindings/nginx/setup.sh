@@ -1,0 +1,70 @@
+# Sourced by test.sh and the benchmark: what they need on Debian, and what they build.
+
+# Packages, installed without starting their services.
+nginx_packages() {
+    local missing=()
+    for package in "$@"; do
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done
+    [ ${#missing[@]} -eq 0 ] && return 0
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        lacking "${missing[*]}"
+        return 1
+    fi
+    echo "setup: installing ${missing[*]}"
+    local policy=/usr/sbin/policy-rc.d made=
+    [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy && made=1; }
+    DEBIAN_FRONTEND=noninteractive apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    [ -z "$made" ] || rm -f $policy
+}
+
+nginx_setup() {
+    nginx_packages build-essential nginx nginx-dev dnsmasq-base openssl python3-venv libpcre2-dev libssl-dev zlib1g-dev || exit 0
+    [ -x "$work/venv/bin/pytest" ] || {
+        python3 -m venv "$work/venv"
+        "$work/venv/bin/pip" install --quiet --disable-pip-version-check pytest h2
+    }
+}
+
+# The load generator, which signs with the library.
+nginx_tools() { # work
+    mkdir -p "$1/tools"
+    cc -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -I"$IMAGXP_PREFIX/include" -o "$1/tools/requests" \
+        bindings/nginx/tests/tools/requests.c "$IMAGXP_PREFIX/lib/libimagxp.a"
+    cc -O2 -g -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -o "$1/tools/play" bindings/nginx/tests/tools/play.c
+}
+
+# Debian's nginx source, as published by nginx; the tests need no patch of Debian's.
+nginx_source() { # work
+    [ -e "$1/source/configure" ] && return 0
+    mkdir -p "$1/source" "$1/apt/lists/partial"
+    local options=(-o Dir::Etc::SourceList="$1/apt/sources.list" -o Dir::Etc::SourceParts=- -o Dir::State::Lists="$1/apt/lists"
+        -o APT::Sandbox::User=root)
+    sed -n 's/^deb \(\[.*\] \)\?\(.*debian\.org.*\)/deb-src \2/p' /etc/apt/sources.list 2>/dev/null >"$1/apt/sources.list" || true
+    [ -s "$1/apt/sources.list" ] || echo "deb-src http://deb.debian.org/debian bookworm main" >"$1/apt/sources.list"
+    (
+        cd "$1/apt"
+        apt-get "${options[@]}" update -qq
+        apt-get "${options[@]}" source --download-only --tar-only -qq nginx
+        tar -xzf nginx_*.orig.tar.gz -C "$1/source" --strip-components=1
+    ) >"$1/apt/log" 2>&1
+}
+
+# nginx with the module inside, both with AddressSanitizer and UndefinedBehaviorSanitizer.
+nginx_asan() { # work
+    nginx_source "$1" || { lacking "the source package of nginx ($1/apt/log)"; return 1; }
+    local flags="-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize=alignment,pointer-overflow,nonnull-attribute,shift,function"
+    rm -rf "$1/asan"
+    cp -r "$1/source" "$1/asan-build"
+    (
+        cd "$1/asan-build"
+        CC="${ASAN_CC:-gcc}" ./configure --prefix=/usr/share/nginx --with-debug --with-pcre --with-http_ssl_module \
+            --with-http_v2_module --with-http_realip_module --with-http_auth_request_module \
+            --with-cc-opt="$flags -DNGX_DEBUG_PALLOC=1" --with-ld-opt="-fsanitize=address,undefined" --add-module="$OLDPWD/bindings/nginx"
+        make -f objs/Makefile -j"$(nproc)"
+    ) >"$1/asan.log" 2>&1 || { tail -20 "$1/asan.log" >&2; return 1; }
+    mkdir -p "$1/asan"
+    cp "$1/asan-build/objs/nginx" "$1/asan/nginx"
+    rm -rf "$1/asan-build"
+}

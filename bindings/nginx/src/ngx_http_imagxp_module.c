@@ -1,0 +1,845 @@
+
+/*
+ * The directives, and where the module hooks into nginx.
+ */
+
+
+#include "ngx_http_imagxp.h"
+
+
+static ngx_int_t ngx_http_imagxp_preconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_http_imagxp_postconfiguration(ngx_conf_t *cf);
+static void *ngx_http_imagxp_create_main_conf(ngx_conf_t *cf);
+static char *ngx_http_imagxp_init_main_conf(ngx_conf_t *cf, void *conf);
+static void *ngx_http_imagxp_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_imagxp_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static char *ngx_http_imagxp_set_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_imagxp_set_keys(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_imagxp_set_policy(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_imagxp_set_audience(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_imagxp_set_broker(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_imagxp_set_limit(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_imagxp_set_address(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_imagxp_set_documents(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+
+static ngx_conf_enum_t  ngx_http_imagxp_modes[] = {
+    { ngx_string("off"), NGX_HTTP_IMAGXP_OFF },
+    { ngx_string("on"), NGX_HTTP_IMAGXP_ON },
+    { ngx_string("log_only"), NGX_HTTP_IMAGXP_LOG_ONLY },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_command_t  ngx_http_imagxp_commands[] = {
+
+    { ngx_string("imagxp"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_imagxp_loc_conf_t, mode),
+      &ngx_http_imagxp_modes },
+
+    { ngx_string("imagxp_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_imagxp_set_zone,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("imagxp_keys"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_http_imagxp_set_keys,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("imagxp_policy"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_imagxp_set_policy,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("imagxp_audience"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_imagxp_set_audience,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("imagxp_broker"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_imagxp_set_broker,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("imagxp_manifest_location"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_imagxp_loc_conf_t, manifest_location),
+      NULL },
+
+    { ngx_string("imagxp_documents"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_imagxp_set_documents,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("imagxp_upstream_headers"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_imagxp_loc_conf_t, upstream_headers),
+      NULL },
+
+
+    { ngx_string("imagxp_fail_limit"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_http_imagxp_set_limit,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_imagxp_main_conf_t, fail_limit),
+      NULL },
+
+    { ngx_string("imagxp_allow_address"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_imagxp_set_address,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_imagxp_main_conf_t, allow),
+      NULL },
+
+    { ngx_string("imagxp_deny_address"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_imagxp_set_address,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_imagxp_main_conf_t, deny),
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_imagxp_module_ctx = {
+    ngx_http_imagxp_preconfiguration,      /* preconfiguration */
+    ngx_http_imagxp_postconfiguration,     /* postconfiguration */
+
+    ngx_http_imagxp_create_main_conf,      /* create main configuration */
+    ngx_http_imagxp_init_main_conf,        /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_imagxp_create_loc_conf,       /* create location configuration */
+    ngx_http_imagxp_merge_loc_conf         /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_imagxp_module = {
+    NGX_MODULE_V1,
+    &ngx_http_imagxp_module_ctx,           /* module context */
+    ngx_http_imagxp_commands,              /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    ngx_http_imagxp_init_module,           /* init module */
+    ngx_http_imagxp_init_process,          /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+ngx_http_output_header_filter_pt  ngx_http_imagxp_next_header_filter;
+static ngx_http_output_body_filter_pt  ngx_http_imagxp_next_body_filter;
+
+
+static ngx_int_t
+ngx_http_imagxp_header_filter(ngx_http_request_t *r)
+{
+    ngx_http_imagxp_flight_t  *flight;
+
+    flight = ngx_http_imagxp_document(r);
+    if (flight != NULL) {
+        return ngx_http_imagxp_document_header(r, flight);
+    }
+
+    return ngx_http_imagxp_next_header_filter(r);
+}
+
+
+static ngx_int_t
+ngx_http_imagxp_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_http_imagxp_flight_t  *flight;
+
+    flight = ngx_http_imagxp_document(r);
+    if (flight != NULL) {
+        return ngx_http_imagxp_document_body(r, flight, in);
+    }
+
+    return ngx_http_imagxp_next_body_filter(r, in);
+}
+
+
+static ngx_int_t
+ngx_http_imagxp_preconfiguration(ngx_conf_t *cf)
+{
+    return ngx_http_imagxp_add_variables(cf);
+}
+
+
+static ngx_int_t
+ngx_http_imagxp_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_http_handler_pt          *h;
+    ngx_http_core_main_conf_t    *cmcf;
+    ngx_http_imagxp_main_conf_t  *imcf;
+
+    imcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_imagxp_module);
+
+    if (!imcf->enabled) {
+        return NGX_OK;
+    }
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_POST_READ_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_imagxp_strip_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_ACCESS_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_imagxp_access_handler;
+
+    ngx_http_imagxp_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_imagxp_header_filter;
+
+    ngx_http_imagxp_next_body_filter = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = ngx_http_imagxp_body_filter;
+
+    return NGX_OK;
+}
+
+
+static void *
+ngx_http_imagxp_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_http_imagxp_main_conf_t  *imcf;
+
+    imcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_imagxp_main_conf_t));
+    if (imcf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     imcf->keys = { 0, 0, 0, 0 };
+     *     imcf->allow = NULL;
+     *     imcf->deny = NULL;
+     *     imcf->enabled = 0;
+     */
+
+    imcf->fail_limit.rate = NGX_CONF_UNSET_UINT;
+
+    return imcf;
+}
+
+
+static char *
+ngx_http_imagxp_init_main_conf(ngx_conf_t *cf, void *conf)
+{
+    ngx_http_imagxp_main_conf_t  *imcf = conf;
+
+    if (imcf->keys.names == 0) {
+        imcf->keys.names = 4096;
+        imcf->keys.tables = 128;
+        imcf->keys.table_kib = 64;
+    }
+
+    if (imcf->fail_limit.rate == NGX_CONF_UNSET_UINT) {
+
+        /* docs/threats.md, section 5 */
+
+        imcf->fail_limit.rate = 20;
+        imcf->fail_limit.burst = 40;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static void *
+ngx_http_imagxp_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_imagxp_loc_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_imagxp_loc_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     conf->policy_text = { 0, NULL };
+     *     conf->policy = NULL;
+     *     conf->manifest_location = { 0, NULL };
+     *     conf->documents = 0;
+     */
+
+    conf->mode = NGX_CONF_UNSET_UINT;
+    conf->origins = NGX_CONF_UNSET_PTR;
+    conf->broker = NGX_CONF_UNSET_PTR;
+    conf->zone = NGX_CONF_UNSET_PTR;
+    conf->upstream_headers = NGX_CONF_UNSET;
+
+    return conf;
+}
+
+
+static char *
+ngx_http_imagxp_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_uint_t                    own;
+    ngx_http_imagxp_loc_conf_t   *prev = parent;
+    ngx_http_imagxp_loc_conf_t   *conf = child;
+    ngx_http_imagxp_main_conf_t  *imcf;
+
+    own = conf->policy_text.data != NULL
+          || conf->origins != NGX_CONF_UNSET_PTR
+          || conf->broker != NGX_CONF_UNSET_PTR
+          || prev->policy == NULL;
+
+    ngx_conf_merge_uint_value(conf->mode, prev->mode, NGX_HTTP_IMAGXP_OFF);
+    ngx_conf_merge_str_value(conf->policy_text, prev->policy_text, "");
+    ngx_conf_merge_ptr_value(conf->origins, prev->origins, NULL);
+    ngx_conf_merge_ptr_value(conf->broker, prev->broker, NULL);
+    ngx_conf_merge_ptr_value(conf->zone, prev->zone, NULL);
+    ngx_conf_merge_value(conf->upstream_headers, prev->upstream_headers, 0);
+    ngx_conf_merge_str_value(conf->manifest_location, prev->manifest_location,
+                             "/imagxp-documents");
+
+    if (conf->policy_text.len && conf->origins) {
+
+        if (!own) {
+            conf->policy = prev->policy;
+
+        } else if (ngx_http_imagxp_compile(cf, conf) != NGX_CONF_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (conf->mode == NGX_HTTP_IMAGXP_OFF) {
+        return NGX_CONF_OK;
+    }
+
+    if (conf->zone == NULL || conf->origins == NULL || conf->policy == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"imagxp\" needs \"%s\"",
+                           conf->zone == NULL ? "imagxp_zone"
+                           : conf->origins == NULL ? "imagxp_audience"
+                           : "imagxp_policy");
+        return NGX_CONF_ERROR;
+    }
+
+    imcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_imagxp_module);
+    imcf->enabled = 1;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_imagxp_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_imagxp_loc_conf_t  *ilcf = conf;
+
+    ssize_t      size;
+    ngx_str_t   *value, name, s;
+    ngx_uint_t   i;
+
+    if (ilcf->zone != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    size = 0;
+    ngx_str_null(&name);
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "name=", 5) == 0) {
+            name.data = value[i].data + 5;
+            name.len = value[i].len - 5;
+            continue;
+        }
+
+        if (ngx_strncmp(value[i].data, "size=", 5) == 0) {
+            s.data = value[i].data + 5;
+            s.len = value[i].len - 5;
+            size = ngx_parse_size(&s);
+
+            if (size == NGX_ERROR || size < (ssize_t) (8 * ngx_pagesize)) {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "invalid zone size \"%V\": "
+                                   "at least %uz, and 28 bytes for each "
+                                   "request of six minutes",
+                                   &value[i], 8 * ngx_pagesize);
+                return NGX_CONF_ERROR;
+            }
+
+            continue;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\"", &value[i]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (name.len == 0) {
+        return "needs \"name=\"";
+    }
+
+    ilcf->zone = ngx_http_imagxp_add_zone(cf, &name, size);
+
+    return ilcf->zone == NULL ? NGX_CONF_ERROR : NGX_CONF_OK;
+}
+
+
+/* imagxp_keys 4096 tables=128x64k; */
+
+static char *
+ngx_http_imagxp_set_keys(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_imagxp_main_conf_t  *imcf = conf;
+
+    u_char                  *p, *last;
+    ssize_t                  size;
+    ngx_int_t                n;
+    ngx_str_t               *value, s;
+    imagxp_key_cache_sizes  *keys;
+
+    value = cf->args->elts;
+    keys = &imcf->keys;
+
+    if (keys->names) {
+        return "is duplicate";
+    }
+
+    n = ngx_atoi(value[1].data, value[1].len);
+    if (n < 8 || n > 1048576) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid number of names \"%V\": 8 to 1048576",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    keys->names = (uint32_t) n;
+    keys->tables = 128;
+    keys->table_kib = 64;
+
+    if (cf->args->nelts == 2) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(value[2].data, "tables=", 7) != 0) {
+        goto invalid;
+    }
+
+    p = value[2].data + 7;
+    last = value[2].data + value[2].len;
+
+    s.data = ngx_strlchr(p, last, 'x');
+    if (s.data == NULL) {
+        n = ngx_atoi(p, last - p);
+        if (n != 0) {
+            goto invalid;
+        }
+
+        keys->tables = 0;
+        keys->table_kib = 0;
+        return NGX_CONF_OK;
+    }
+
+    n = ngx_atoi(p, s.data - p);
+    s.data++;
+    s.len = last - s.data;
+    size = ngx_parse_size(&s);
+
+    if (n <= 0 || n > 65536 || size <= 0 || size % 1024) {
+        goto invalid;
+    }
+
+    keys->tables = (uint32_t) n;
+    keys->table_kib = (uint32_t) (size / 1024);
+
+    if (imagxp_key_cache_words(*keys) == 0) {
+        goto invalid;
+    }
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\": \"tables=0\" or a number "
+                       "and a size of 2k, 8k, 16k, 32k, 64k or 320k, "
+                       "such as \"tables=128x64k\"", &value[2]);
+    return NGX_CONF_ERROR;
+}
+
+
+/* a file, or the JSON itself */
+
+static char *
+ngx_http_imagxp_set_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_imagxp_loc_conf_t  *ilcf = conf;
+
+    off_t        size;
+    ssize_t      n;
+    ngx_str_t   *value, name;
+    ngx_file_t   file;
+
+    value = cf->args->elts;
+
+    if (ilcf->policy_text.data) {
+        return "is duplicate";
+    }
+
+    if (value[1].len && value[1].data[0] == '{') {
+        ilcf->policy_text = value[1];
+        return NGX_CONF_OK;
+    }
+
+    name = value[1];
+
+    if (ngx_conf_full_name(cf->cycle, &name, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&file, sizeof(ngx_file_t));
+    file.name = name;
+    file.log = cf->log;
+
+    file.fd = ngx_open_file(name.data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+    if (file.fd == NGX_INVALID_FILE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_open_file_n " \"%V\" failed", &name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_fd_info(file.fd, &file.info) == NGX_FILE_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_fd_info_n " \"%V\" failed", &name);
+        goto failed;
+    }
+
+    size = ngx_file_size(&file.info);
+
+    if (size == 0 || size > 65536) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is not a policy: %O bytes", &name, size);
+        goto failed;
+    }
+
+    ilcf->policy_text.data = ngx_pnalloc(cf->pool, (size_t) size);
+    if (ilcf->policy_text.data == NULL) {
+        goto failed;
+    }
+
+    n = ngx_read_file(&file, ilcf->policy_text.data, (size_t) size, 0);
+    if (n != (ssize_t) size) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_read_file_n " \"%V\" failed", &name);
+        goto failed;
+    }
+
+    ilcf->policy_text.len = (size_t) size;
+    ngx_close_file(file.fd);
+
+    return NGX_CONF_OK;
+
+failed:
+
+    ngx_close_file(file.fd);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_imagxp_set_audience(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_imagxp_loc_conf_t  *ilcf = conf;
+
+    u_char                    *p;
+    size_t                     skip;
+    ngx_str_t                 *value;
+    ngx_uint_t                 i;
+    ngx_http_imagxp_origin_t  *origin;
+
+    if (ilcf->origins != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    ilcf->origins = ngx_array_create(cf->pool, 2,
+                                     sizeof(ngx_http_imagxp_origin_t));
+    if (ilcf->origins == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "https://", 8) == 0) {
+            skip = 8;
+
+        } else if (ngx_strncmp(value[i].data, "http://", 7) == 0) {
+            skip = 7;
+
+        } else {
+            goto invalid;
+        }
+
+        if (value[i].len == skip) {
+            goto invalid;
+        }
+
+        for (p = value[i].data + skip; *p; p++) {
+            *p = ngx_tolower(*p);
+
+            if (!(*p >= 'a' && *p <= 'z') && !(*p >= '0' && *p <= '9')
+                && *p != '-' && *p != '.' && *p != ':' && *p != '['
+                && *p != ']')
+            {
+                goto invalid;
+            }
+        }
+
+        origin = ngx_array_push(ilcf->origins);
+        if (origin == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        origin->scheme.data = value[i].data;
+        origin->scheme.len = skip - 3;
+        origin->authority.data = value[i].data + skip;
+        origin->authority.len = value[i].len - skip;
+    }
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid origin \"%V\": scheme and name without a "
+                       "path, such as \"https://pub.example.com\"", &value[i]);
+    return NGX_CONF_ERROR;
+}
+
+
+/* imagxp_broker https://broker.example.com price=0.001 jwks=… issuer=…; */
+
+static char *
+ngx_http_imagxp_set_broker(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_imagxp_loc_conf_t  *ilcf = conf;
+
+    ngx_str_t                 *value;
+    ngx_uint_t                 i, j;
+    ngx_http_imagxp_broker_t  *broker;
+
+    if (ilcf->broker != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    broker = ngx_pcalloc(cf->pool, sizeof(ngx_http_imagxp_broker_t));
+    if (broker == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ilcf->broker = broker;
+    broker->url = value[1];
+
+    for (i = 2; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "price=", 6) == 0) {
+            broker->price.data = value[i].data + 6;
+            broker->price.len = value[i].len - 6;
+
+        } else if (ngx_strncmp(value[i].data, "jwks=", 5) == 0) {
+            broker->jwks.data = value[i].data + 5;
+            broker->jwks.len = value[i].len - 5;
+
+        } else if (ngx_strncmp(value[i].data, "issuer=", 7) == 0) {
+            broker->issuer.data = value[i].data + 7;
+            broker->issuer.len = value[i].len - 7;
+
+        } else {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\"", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    /* they become parts of a JSON text */
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        for (j = 0; j < value[i].len; j++) {
+            if (value[i].data[j] < 0x21 || value[i].data[j] > 0x7e
+                || value[i].data[j] == '"' || value[i].data[j] == '\\')
+            {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "invalid character in \"%V\"", &value[i]);
+                return NGX_CONF_ERROR;
+            }
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* imagxp_fail_limit off | 20r/s [burst=40]; */
+
+static char *
+ngx_http_imagxp_set_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_imagxp_limit_t  *limit;
+
+    ngx_int_t   rate, burst;
+    ngx_str_t  *value;
+
+    limit = (ngx_http_imagxp_limit_t *) ((char *) conf + cmd->offset);
+
+    if (limit->rate != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        limit->rate = 0;
+        return NGX_CONF_OK;
+    }
+
+    if (value[1].len < 4
+        || ngx_strcmp(value[1].data + value[1].len - 3, "r/s") != 0)
+    {
+        goto invalid;
+    }
+
+    rate = ngx_atoi(value[1].data, value[1].len - 3);
+    burst = 2 * rate;
+
+    if (cf->args->nelts == 3) {
+        if (ngx_strncmp(value[2].data, "burst=", 6) != 0) {
+            goto invalid;
+        }
+
+        burst = ngx_atoi(value[2].data + 6, value[2].len - 6);
+    }
+
+    if (rate <= 0 || burst <= 0 || rate > 1000000 || burst > 1000000) {
+        goto invalid;
+    }
+
+    limit->rate = rate;
+    limit->burst = burst;
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid limit: \"off\", or such as "
+                       "\"20r/s burst=40\"");
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_imagxp_set_address(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_int_t      rc;
+    ngx_str_t     *value;
+    ngx_uint_t     i;
+    ngx_cidr_t    *cidr;
+    ngx_array_t  **list;
+
+    list = (ngx_array_t **) ((char *) conf + cmd->offset);
+    value = cf->args->elts;
+
+    if (*list == NULL) {
+        *list = ngx_array_create(cf->pool, 4, sizeof(ngx_cidr_t));
+        if (*list == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        cidr = ngx_array_push(*list);
+        if (cidr == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        rc = ngx_ptocidr(&value[i], cidr);
+
+        if (rc == NGX_ERROR) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid address range \"%V\"", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        if (rc == NGX_DONE) {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "low address bits of %V are meaningless",
+                               &value[i]);
+        }
+
+        if (cmd->offset == offsetof(ngx_http_imagxp_main_conf_t, allow)) {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "\"imagxp_allow_address %V\": any agent's name "
+                               "may make this server connect there; "
+                               "for trials only", &value[i]);
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_imagxp_set_documents(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_imagxp_loc_conf_t  *ilcf = conf;
+
+    ilcf->documents = 1;
+
+    return NGX_CONF_OK;
+}

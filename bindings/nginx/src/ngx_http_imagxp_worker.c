@@ -1,0 +1,187 @@
+
+/*
+ * What a worker has for itself: its key cache, in private memory, and the
+ * memory that the library works in.
+ */
+
+
+#include "ngx_http_imagxp.h"
+
+#include <sys/mman.h>
+#include <sys/random.h>
+
+
+static void ngx_http_imagxp_prepare_handler(ngx_event_t *ev);
+static imagxp_key_cache_sizes ngx_http_imagxp_sizes(
+    ngx_http_imagxp_main_conf_t *imcf);
+
+
+ngx_http_imagxp_worker_t  ngx_http_imagxp_worker;
+
+static u_char  ngx_http_imagxp_scratch[IMAGXP_SCRATCH_LEN];
+
+
+ngx_int_t
+ngx_http_imagxp_init_module(ngx_cycle_t *cycle)
+{
+    size_t                        size;
+    ngx_core_conf_t              *ccf;
+    ngx_http_imagxp_main_conf_t  *imcf;
+
+    if (ngx_http_imagxp_zones_commit(cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    imcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_imagxp_module);
+
+    if (imcf == NULL || !imcf->enabled) {
+        return NGX_OK;
+    }
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+    size = imagxp_key_cache_words(ngx_http_imagxp_sizes(imcf)) * 8;
+
+    ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
+                  "imagxp: key caches take %uzK: %uzK for each of %i workers",
+                  size / 1024 * (size_t) ccf->worker_processes, size / 1024,
+                  ccf->worker_processes);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_imagxp_init_process(ngx_cycle_t *cycle)
+{
+    u_char                        seed[32];
+    size_t                        size;
+    imagxp_key_cache_sizes        sizes;
+    ngx_http_imagxp_worker_t     *worker;
+    ngx_http_imagxp_main_conf_t  *imcf;
+
+    imcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_imagxp_module);
+
+    if (imcf == NULL || !imcf->enabled) {
+        return NGX_OK;
+    }
+
+    worker = &ngx_http_imagxp_worker;
+
+    worker->scratch.ptr = ngx_http_imagxp_scratch;
+    worker->scratch.len = sizeof(ngx_http_imagxp_scratch);
+
+    ngx_queue_init(&worker->flights);
+
+    worker->prepare.handler = ngx_http_imagxp_prepare_handler;
+    worker->prepare.data = worker;
+    worker->prepare.log = cycle->log;
+
+    sizes = ngx_http_imagxp_sizes(imcf);
+    worker->keys.len = imagxp_key_cache_words(sizes);
+    size = worker->keys.len * sizeof(uint64_t);
+
+    /* untouched pages cost nothing, and a child would not need them */
+
+    worker->keys.words = mmap(NULL, size, PROT_READ|PROT_WRITE,
+                              MAP_ANON|MAP_PRIVATE, -1, 0);
+
+    if (worker->keys.words == MAP_FAILED) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "mmap(%uz) of the imagxp key cache failed", size);
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_imagxp_random(seed, sizeof(seed)) != NGX_OK
+        || imagxp_key_cache_new(&worker->keys, sizes, seed) != IMAGXP_OK)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "could not make the imagxp key cache");
+        return NGX_ERROR;
+    }
+
+    return ngx_http_imagxp_budget_init(cycle);
+}
+
+
+static imagxp_key_cache_sizes
+ngx_http_imagxp_sizes(ngx_http_imagxp_main_conf_t *imcf)
+{
+    imagxp_key_cache_sizes  sizes;
+
+    sizes = imcf->keys;
+    sizes.issuers = (uint32_t) ngx_max(imcf->issuers, 4);
+
+    return sizes;
+}
+
+
+/* milliseconds since 1970, as of this turn of the event loop */
+
+int64_t
+ngx_http_imagxp_now(void)
+{
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+
+    return (int64_t) tp->sec * 1000 + tp->msec;
+}
+
+
+ngx_int_t
+ngx_http_imagxp_random(u_char *out, size_t len)
+{
+    return getrandom(out, len, 0) == (ssize_t) len ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * A busy agent's key gets its table once everyone has been answered who can
+ * be: it takes as long as fifteen verifications.
+ */
+
+void
+ngx_http_imagxp_prepare(uint64_t id)
+{
+    ngx_uint_t                 i;
+    ngx_http_imagxp_worker_t  *worker;
+
+    worker = &ngx_http_imagxp_worker;
+
+    for (i = 0; i < worker->nprepare; i++) {
+        if (worker->prepare_ids[i] == id) {
+            return;
+        }
+    }
+
+    if (i == sizeof(worker->prepare_ids) / sizeof(worker->prepare_ids[0])) {
+        return;
+    }
+
+    worker->prepare_ids[worker->nprepare++] = id;
+
+    ngx_post_event(&worker->prepare, &ngx_posted_next_events);
+}
+
+
+static void
+ngx_http_imagxp_prepare_handler(ngx_event_t *ev)
+{
+    ngx_http_imagxp_worker_t  *worker;
+
+    worker = ev->data;
+
+    if (worker->nprepare == 0) {
+        return;
+    }
+
+    worker->nprepare--;
+
+    (void) imagxp_key_cache_prepare(&worker->keys,
+                                    worker->prepare_ids[worker->nprepare],
+                                    ngx_http_imagxp_now());
+
+    if (worker->nprepare) {
+        ngx_post_event(&worker->prepare, &ngx_posted_next_events);
+    }
+}

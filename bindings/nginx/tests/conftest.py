@@ -1,0 +1,48 @@
+import os
+import pathlib
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path += [str(HERE), str(HERE.parents[2] / "ffi" / "tests")]
+
+from agents import Agents  # noqa: E402
+from publisher import Nginx  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def agents(tmp_path_factory):
+    world = Agents(tmp_path_factory.mktemp("world"))
+    yield world
+    world.stop()
+
+
+@pytest.fixture
+def start(agents, tmp_path):
+    """Starts publishers; at the end none may have left an alert, a crash or a sanitizer's report."""
+    started = []
+
+    def begin(**settings):
+        folder = tmp_path / f"nginx{len(started)}"
+        folder.mkdir()
+        started.append(Nginx(folder, agents, **settings))
+        return started[-1]
+
+    begin.bad = True
+    yield begin
+    bad = [line for nginx in started for line in nginx.stop()]
+    if not getattr(begin, "alerts", False):
+        assert bad == []
+
+
+@pytest.fixture(scope="module")
+def site(agents, tmp_path_factory):
+    """A publisher for tests that do not disturb each other."""
+    nginx = Nginx(tmp_path_factory.mktemp("site"), agents)
+    yield nginx
+    assert nginx.stop() == []
+
+
+def pytest_report_header():
+    return f"nginx: {os.environ.get('NGINX', 'nginx')}"

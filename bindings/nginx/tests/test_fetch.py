@@ -1,0 +1,269 @@
+"""Documents: fetched once for all workers, from the address that was judged, and never at the client's cost."""
+
+import concurrent.futures
+import http.client
+import json
+import socket
+import time
+
+from agents import MANIFEST, ZONE
+from publisher import sign
+
+
+def code(site, agent, **more):
+    answer = site.visit(agent, **more)
+    return answer.status, answer.code
+
+
+UNAVAILABLE = (403, "MANIFEST_UNAVAILABLE")
+
+
+def test_each_document_is_fetched_once_for_all_workers(start, agents):
+    site, agent = start(workers=4), agents.agent(Set_Cookie="a=b", Cache_Control="no-store", Vary="*")
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(lambda _: site.visit(agent), range(64)))
+    assert {answer.code for answer in answers} == {"OK"}, answers
+    assert len({answer.headers["x-worker"] for answer in answers}) > 1
+    assert agents.fetches(agent) == 1
+
+
+def test_nothing_of_the_client_goes_out(site, agents):
+    agent = agents.agent()
+    more = [("Cookie", "session=1"), ("Authorization", "Bearer x"), ("Range", "bytes=0-1"), ("If-None-Match", "*"),
+            ("X-Forwarded-For", "192.0.2.1"), ("Accept-Encoding", "gzip"), ("Accept-Language", "tlh")]
+    answer = site.get(headers=sign(agent) + more, method="GET")
+    assert answer.code == "OK", answer
+    (path, headers), = agents.seen[agent.agent_id]
+    assert path == MANIFEST
+    assert headers == {"Host": agent.agent_id, "Connection": "close", "User-Agent": "IMAGXP/1.1 nginx", "Accept": "application/json",
+                       "Accept-Encoding": "identity"}
+
+
+def test_a_request_with_a_body_keeps_it(start, agents):
+    site = start(policy='{"allowRAG":true}', http="server { listen 127.0.0.1:%(back)d; location / { return 200 $request_body; } }"
+                 % {"back": (back := free())},
+                 server=f"location /echo {{ proxy_pass http://127.0.0.1:{back}; proxy_set_header X-Len $content_length; }}")
+    agent = agents.agent()
+    answer = site.get("/echo", sign(agent, "/echo"), method="POST", body=b"x" * 100000)
+    assert (answer.status, answer.code) == (200, "OK")
+
+
+def free():
+    from agents import free_port
+    return free_port()
+
+
+def test_addresses_are_judged(start, agents):
+    """Without the operator's word no name makes this server connect to itself."""
+    site, agent = start(allow=""), agents.agent()
+    assert code(site, agent) == UNAVAILABLE
+    assert agents.fetches(agent) == 0
+    assert "to which a verifier must not connect" in site.log()
+    denied = start(allow="imagxp_allow_address 127.0.0.0/8; imagxp_deny_address 127.0.0.0/8;")
+    assert code(denied, agent) == UNAVAILABLE and agents.fetches(agent) == 0
+
+
+def test_the_word_is_logged_loudly(start):
+    site = start()
+    site.stop()
+    assert "for trials only" in site.test()[1]
+
+
+def test_a_wrong_name_is_nobody(site, agents):
+    assert code(site, agents.agent("wrong")) == UNAVAILABLE
+    assert agents.seen[f"wrong.{ZONE}"] == []
+
+
+def test_names_that_are_not_there(site, agents):
+    assert code(site, agents.agent("gone")) == UNAVAILABLE
+    before = time.monotonic()
+    assert code(site, agents.agent("silent")) == UNAVAILABLE
+    assert time.monotonic() - before < 5
+
+
+def test_no_redirects(site, agents):
+    agent, other = agents.agent(), agents.agent()
+    agents.answers[agent.agent_id] = lambda h: h.reply(302, b"{}", Location=f"https://{other.agent_id}{MANIFEST}")
+    assert code(site, agent) == UNAVAILABLE
+    agents.answers[other.agent_id] = lambda h: h.reply(200, b"{}", X_Accel_Redirect="/a")
+    assert code(site, other) == (403, "MANIFEST_MISMATCH")
+    assert len(agents.seen[other.agent_id]) == 1
+
+
+def test_other_answers(site, agents):
+    for status, body, kind, expected in ((404, b"{}", "application/json", UNAVAILABLE), (500, b"{}", "application/json", UNAVAILABLE),
+                                         (200, b"{}", "text/html", UNAVAILABLE), (200, b"<html>", "application/json", (403, "MANIFEST_INVALID")),
+                                         (206, b"{}", "application/json", UNAVAILABLE)):
+        agent = agents.agent()
+        agents.answers[agent.agent_id] = lambda h, s=status, b=body, k=kind: h.reply(s, b, k)
+        assert code(site, agent) == expected, status
+        # Remembered: nobody asks again.
+        assert code(site, agent) == expected and agents.fetches(agent) == 1
+
+
+def test_manifests_of_any_json_type(site, agents):
+    agent = agents.agent()
+    manifest = json.dumps({"agent_id": agent.agent_id, "public_key": agent.spki}).encode()
+    agents.answers[agent.agent_id] = lambda h: h.reply(200, manifest, "application/imagxp+JSON; charset=utf-8")
+    assert code(site, agent) == (200, "OK")
+
+
+def huge(handler, length):
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    if length:
+        handler.send_header("Content-Length", str(1 << 30))
+    else:
+        handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    sent = 0
+    try:
+        while sent < 1 << 30:
+            handler.wfile.write(b"4000\r\n" + b" " * 0x4000 + b"\r\n" if not length else b" " * 0x4000)
+            sent += 0x4000
+    except OSError:
+        pass
+    handler.server.world.sent = sent
+
+
+def test_huge_documents(site, agents):
+    for length in (True, False):
+        agent = agents.agent()
+        agents.answers[agent.agent_id] = lambda h, with_length=length: huge(h, with_length)
+        before = time.monotonic()
+        assert code(site, agent) == (403, "MANIFEST_TOO_LARGE")
+        # The client's connection lives, and the agent's ended early.
+        assert time.monotonic() - before < 5
+        site.wait(lambda: hasattr(agents, "sent"))
+        assert agents.sent < 64 << 20
+        del agents.sent
+
+
+def test_the_largest_document(site, agents):
+    agent = agents.agent()
+    for size, expected in ((8192, (200, "OK")), (8193, (403, "MANIFEST_TOO_LARGE"))):
+        agent = agents.agent()
+        manifest = json.dumps({"agent_id": agent.agent_id, "public_key": agent.spki}).encode()
+        agents.answers[agent.agent_id] = lambda h, m=manifest.ljust(size): h.reply(200, m)
+        assert code(site, agent) == expected
+
+
+def drip(handler, pause):
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", "100")
+    handler.end_headers()
+    try:
+        for _ in range(100):
+            handler.wfile.write(b" ")
+            time.sleep(pause)
+    except OSError:
+        pass
+
+
+def test_slow_agents(site, agents):
+    for answer in (lambda h: time.sleep(4), lambda h: drip(h, 0.2)):
+        agent = agents.agent()
+        agents.answers[agent.agent_id] = answer
+        before = time.monotonic()
+        assert code(site, agent) == UNAVAILABLE
+        assert time.monotonic() - before < 3.5
+
+
+def test_cut_documents(site, agents):
+    def cut(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        handler.wfile.write(b'{"agent_id":')
+        handler.close_connection = True
+        handler.connection.shutdown(socket.SHUT_RDWR)
+
+    agent = agents.agent()
+    agents.answers[agent.agent_id] = cut
+    assert code(site, agent) == UNAVAILABLE
+
+
+def test_the_client_leaves_during_the_fetch(site, agents):
+    agent = agents.agent()
+    good = agents.answers[agent.agent_id]
+
+    def slow(handler):
+        time.sleep(0.5)
+        good(handler)
+
+    agents.answers[agent.agent_id] = slow
+    head = "GET /a HTTP/1.1\r\nHost: pub.example.com\r\n" + "".join(f"{k}: {v}\r\n" for k, v in sign(agent)) + "\r\n"
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        first = socket.create_connection(("127.0.0.1", site.port))
+        first.sendall(head.encode())
+        time.sleep(0.1)
+        others = [pool.submit(site.visit, agent) for _ in range(8)]
+        time.sleep(0.1)
+        first.close()
+        # Those who waited for the same document are not left alone.
+        assert {other.result().code for other in others} == {"OK"}
+    assert site.visit(agent).code == "OK"
+
+
+def test_keep_alive_after_a_fetch(site, agents):
+    connection = http.client.HTTPConnection("127.0.0.1", site.port)
+    for agent in (agents.agent(), agents.agent("slow-but-good"), agents.agent()):
+        connection.request("GET", "/a", headers=dict(sign(agent)) | {"Host": "pub.example.com"})
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (200, b"the page\n")
+    connection.close()
+
+
+def test_a_new_key_is_learnt(start, agents):
+    """The store has the old manifest: it is passed by once it is older than the pause, not before."""
+    site, agent = start(workers=1), agents.agent()
+    assert code(site, agent) == (200, "OK")
+    new = agents.agent(agent.agent_id.split(".")[0])
+    answer = site.visit(new)
+    assert (answer.status, answer.code) == (403, "KEY_MISMATCH") and agents.fetches(agent) == 1
+    # A worker that has just begun finds a document in the store that is 31 seconds old.
+    for file in (site.folder / "documents").rglob("*"):
+        if file.is_file():
+            data = bytearray(file.read_bytes())
+            # ngx_http_file_cache_header_t: version, valid_sec, updating_sec, error_sec, last_modified, date
+            date = int.from_bytes(data[40:48], "little")
+            assert abs(date - time.time()) < 60
+            data[40:48] = (date - 31).to_bytes(8, "little")
+            with file.open("r+b") as out:
+                out.write(data)
+    site.reload()
+    assert code(site, new) == (200, "OK")
+    assert agents.fetches(agent) == 2
+
+
+def test_floods_of_new_names(site, agents):
+    """Each with a good signature: a client has so many fetches, then its requests wait."""
+    codes = [site.visit(agents.agent()) for _ in range(40)]
+    pending = [answer for answer in codes if answer.code == "IDENTITY_PENDING"]
+    assert pending and pending[0].status == 503 and int(pending[0].headers["retry-after"]) == 2
+
+
+def test_failures_are_limited(start, agents):
+    site, agent = start(http="imagxp_fail_limit 5r/s burst=5;", workers=1), agents.agent()
+    assert code(site, agent) == (200, "OK")
+    bad = dict(sign(agent)) | {"x-imagxp-signature": "1" * 128}
+    codes = [site.get(headers=list(bad.items())).code for _ in range(12)]
+    assert codes[0] == "SIGNATURE_INVALID" and codes[-1] == "BUSY"
+    answer = site.visit(agent)
+    assert (answer.status, answer.code) == (503, "BUSY") and answer.headers["retry-after"] == "2"
+    time.sleep(1.5)
+    assert code(site, agent) == (200, "OK")
+    off = start(http="imagxp_fail_limit off;", workers=1)
+    assert {off.get(headers=list(bad.items())).code for _ in range(60)} == {"SIGNATURE_INVALID"}
+
+
+def test_a_server_without_the_location(start, agents):
+    site = start(server="imagxp_manifest_location /a;")
+    assert code(site, agents.agent()) == UNAVAILABLE
+    assert "is not a location of \"imagxp_documents\"" in site.log()
+
+
+def test_documents_are_not_for_clients(site):
+    assert site.get("/imagxp-documents").status == 404

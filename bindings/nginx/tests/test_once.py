@@ -1,0 +1,155 @@
+"""Exactly once, whatever the workers do: all at the same time, reloads, kills, upgrades."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from publisher import sign
+
+TOOLS = os.environ["NGINX_TOOLS"]
+ASAN = "NGINX_ASAN" in os.environ
+RACES = int(os.environ.get("IMAGXP_RACES", "1000" if ASAN else "10000"))
+
+
+def requests(folder, agent, count, *lines):
+    file = folder / "requests"
+    with file.open("wb") as out:
+        subprocess.run([f"{TOOLS}/requests", str(count), "GET /a", "https://pub.example.com", f"{agent.scalar}:{agent.agent_id}",
+                        *lines], stdout=out, check=True)
+    return file
+
+
+def play(how, site, connections, file):
+    done = subprocess.run([f"{TOOLS}/play", how, str(site.port), str(connections), str(file)], capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr
+    return dict(line.split() for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 4])
+def test_one_request_to_all_workers_at_once(start, agents, tmp_path, workers):
+    races = RACES // 20 if workers < 4 else RACES
+    agent = agents.agent()
+    site = start(workers=workers, zone="8m")
+    connections = 2 * workers
+    # One at a time until every worker has its connection.
+    for attempt in range(20):
+        if attempt:
+            site.reload()
+        warm = play("once", site, connections, requests(tmp_path, agent, connections * 4))
+        if int(warm["workers"]) == workers:
+            break
+    result = play("race", site, connections, requests(tmp_path, agent, races))
+    assert result["wrong"] == "0" and result["200"] == str(races), result
+    assert int(result["403"]) == races * (connections - 1)
+    assert agents.fetches(agent) == 1
+
+
+def test_reload_keeps_what_was_admitted(start, agents):
+    site, agent = start(), agents.agent()
+    headers = sign(agent)
+    assert site.get(headers=headers).code == "OK"
+    site.reload()
+    assert site.get(headers=headers).code == "REPLAY_DETECTED"
+    assert site.visit(agent).code == "OK"
+
+
+def test_a_resized_zone_refuses_what_it_cannot_know(start, agents):
+    site, agent = start(), agents.agent()
+    old = sign(agent)
+    assert site.get(headers=old).code == "OK"
+    site.reload(zone="6m")
+    answer = site.get(headers=old)
+    assert (answer.status, answer.code) == (503, "RESTART_GUARD") and int(answer.headers["retry-after"]) >= 1
+    assert site.visit(agent).code == "OK"
+    assert "has another size" in site.log()
+
+
+def test_old_workers_admit_nothing_into_a_zone_that_is_replaced(start, agents):
+    """A worker that shuts down slowly still has connections; what it would admit could pass once more in the new zone."""
+    import http.client
+    site, agent = start(workers=1), agents.agent()
+    assert site.visit(agent).code == "OK"
+    old_worker = site.workers()[0]
+    slow = http.client.HTTPConnection("127.0.0.1", site.port)
+    slow.connect()
+    headers = sign(agent, at=time.time() + 30)  # signed, for both zones, in the future
+    head = "GET /a HTTP/1.1\r\nHost: pub.example.com\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers)
+    slow.sock.sendall(head.encode())
+    time.sleep(0.1)
+    site.write_config(zone="6m")
+    os.kill(site.pid(), signal.SIGHUP)
+    site.wait(lambda: site.workers() and old_worker not in site.workers())
+    slow.sock.sendall(b"\r\n")
+    answer = slow.sock.recv(4096).decode()
+    assert answer.startswith("HTTP/1.1 503") and "X-Code: RESTART_GUARD" in answer, answer
+    slow.close()
+    assert site.get(headers=headers).code == "OK"
+
+
+def test_restart_guard(start, agents):
+    site, agent = start(), agents.agent()
+    headers = sign(agent)
+    assert site.get(headers=headers).code == "OK"
+    site.stop()
+    site.start()
+    assert site.get(headers=headers).code == "RESTART_GUARD"
+
+
+def test_workers_killed_under_load(start, agents, tmp_path):
+    """With -9, wherever they are: nothing hangs, and nothing passes twice."""
+    site, agent = start(workers=2, zone="8m"), agents.agent()
+    start.alerts = True  # "exited on signal 9" is what we did
+    assert site.visit(agent).code == "OK"
+    count = 3000 if ASAN else 20000
+    file = requests(tmp_path, agent, count)
+    load = subprocess.Popen([f"{TOOLS}/play", "once", str(site.port), "8", str(file)], stdout=subprocess.PIPE, text=True)
+    kills = 0
+    while load.poll() is None:
+        for pid in site.workers()[:1]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+                kills += 1
+            except ProcessLookupError:
+                pass
+        time.sleep(0.03)
+    first = dict(line.split() for line in load.stdout.read().splitlines())
+    load.stdout.close()
+    again = play("once", site, 8, file)
+    # What was not answered in the first round may or may not have been written; nothing passes in both.
+    assert kills >= 5 and int(first["200"]) + int(again.get("200", 0)) <= count
+    assert int(again.get("200", 0)) <= int(first["closed"])
+    assert site.visit(agent).code == "OK"
+
+
+def test_binary_upgrade(start, agents):
+    """Two masters, two zones: a request that was signed before the upgrade passes in the old one only."""
+    site, agent = start(workers=1, daemon=True), agents.agent()
+    before = sign(agent)
+    os.kill(site.pid(), signal.SIGUSR2)
+    oldbin = site.folder / "nginx.pid.oldbin"
+    site.wait(oldbin.exists)
+    site.wait(lambda: (site.folder / "nginx.pid").exists() and (site.folder / "nginx.pid").read_text().strip())
+    new = site.pid()
+    site.wait(lambda: site.workers())
+    codes = {site.get(headers=before).code for _ in range(30)}
+    assert codes <= {"OK", "REPLAY_DETECTED", "RESTART_GUARD"} and "RESTART_GUARD" in codes, codes
+    # The old master is told to go; from here on there is one zone.
+    old = int(oldbin.read_text())
+    os.kill(old, signal.SIGQUIT)
+    site.wait(lambda: not os.path.exists(f"/proc/{old}"))
+    assert site.pid() == new and site.get(headers=before).code == "RESTART_GUARD"
+    assert site.visit(agent).code == "OK"
+
+
+def test_a_full_cache_refuses(start, agents, tmp_path):
+    site, agent = start(zone="32k", workers=1), agents.agent()
+    result = play("once", site, 4, requests(tmp_path, agent, 3000))
+    assert int(result.get("429", 0)) + int(result.get("503", 0)) > 0
+    answer = site.visit(agent)
+    assert answer.code in ("REPLAY_CACHE_FULL", "AGENT_QUOTA") and answer.status in (503, 429), answer
+    if answer.status == 503:
+        assert 1 <= int(answer.headers["retry-after"]) <= 600
+
+
