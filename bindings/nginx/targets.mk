@@ -7,7 +7,3 @@ nginx: ## the nginx module for Debian's nginx, in target/nginx/debian
 .PHONY: test-nginx
 test-nginx: ## the nginx module: Debian's nginx with TLS agents and a name server, then with AddressSanitizer
 	@bindings/nginx/test.sh
-
-.PHONY: nginx-soak
-nginx-soak: ## a million requests sent to all workers at once, and REQUESTS (10,000,000) in a row: memory, descriptors
-	@bindings/nginx/tests/soak.sh

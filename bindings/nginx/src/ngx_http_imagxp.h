@@ -24,6 +24,7 @@
 /* docs/threats.md, section 8 */
 
 #define NGX_HTTP_IMAGXP_FETCH_TIME    1500
+#define NGX_HTTP_IMAGXP_FETCH_TICK    100
 #define NGX_HTTP_IMAGXP_RESOLVE_TIME  500
 #define NGX_HTTP_IMAGXP_FETCHES       64
 #define NGX_HTTP_IMAGXP_NET_FETCHES   8
@@ -114,6 +115,7 @@ struct ngx_http_imagxp_flight_s {
     ngx_http_request_t           *subrequest;
     ngx_resolver_ctx_t           *resolve;
     ngx_event_t                   timer;
+    ngx_msec_t                    deadline;
     ngx_uint_t                    kind;
     ngx_uint_t                    configured;
     size_t                        max_len;
@@ -234,6 +236,7 @@ void ngx_http_imagxp_flight_done(ngx_http_imagxp_flight_t *flight,
 extern ngx_http_output_header_filter_pt  ngx_http_imagxp_next_header_filter;
 ngx_int_t ngx_http_imagxp_document_start(ngx_http_imagxp_flight_t *flight);
 ngx_int_t ngx_http_imagxp_document_abort(ngx_http_imagxp_flight_t *flight);
+void ngx_http_imagxp_document_check(ngx_http_imagxp_flight_t *flight);
 ngx_http_imagxp_flight_t *ngx_http_imagxp_document(ngx_http_request_t *r);
 ngx_int_t ngx_http_imagxp_document_header(ngx_http_request_t *r,
     ngx_http_imagxp_flight_t *flight);

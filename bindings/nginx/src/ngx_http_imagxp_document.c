@@ -14,8 +14,10 @@ static void ngx_http_imagxp_forget_client(ngx_http_request_t *sr,
     ngx_http_imagxp_flight_t *flight);
 static ngx_int_t ngx_http_imagxp_document_done(ngx_http_request_t *r,
     void *data, ngx_int_t rc);
-static void ngx_http_imagxp_document_answer(ngx_http_request_t *r,
-    ngx_http_imagxp_flight_t *flight, ngx_uint_t status);
+static void ngx_http_imagxp_document_too_large(
+    ngx_http_imagxp_flight_t *flight);
+static void ngx_http_imagxp_document_answer(ngx_http_imagxp_flight_t *flight,
+    ngx_uint_t status);
 static time_t ngx_http_imagxp_max_age(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_imagxp_is_json(ngx_str_t *type);
 
@@ -133,10 +135,6 @@ ngx_http_imagxp_document_header(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    if (r->headers_out.content_length_n > (off_t) flight->max_len) {
-        flight->too_large = 1;
-    }
-
     /* docs/threats.md, section 8: the cache */
 
     least = flight->kind == IMAGXP_NEED_JWKS ? 300 : 60;
@@ -158,6 +156,10 @@ ngx_http_imagxp_document_header(ngx_http_request_t *r,
 #endif
 
     flight->max_age = max_age;
+
+    if (r->headers_out.content_length_n > (off_t) flight->max_len) {
+        ngx_http_imagxp_document_too_large(flight);
+    }
 
     return NGX_OK;
 }
@@ -193,15 +195,45 @@ ngx_http_imagxp_document_body(ngx_http_request_t *r,
     }
 
     if (flight->len > flight->max_len) {
-        flight->too_large = 1;
-    }
-
-    if (flight->too_large && !flight->done) {
-        ngx_http_imagxp_document_answer(r, flight, NGX_HTTP_OK);
-        (void) ngx_http_imagxp_document_abort(flight);
+        ngx_http_imagxp_document_too_large(flight);
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * What a background subrequest reads comes to the body filter when all of it
+ * is there.  Until then the location's proxy_limit_rate bounds it, and this,
+ * which leaves room for the framing of chunks.
+ */
+
+void
+ngx_http_imagxp_document_check(ngx_http_imagxp_flight_t *flight)
+{
+    ngx_http_upstream_t  *u;
+
+    u = flight->subrequest ? flight->subrequest->upstream : NULL;
+
+    if (u && u->pipe && flight->http_status == NGX_HTTP_OK
+        && u->pipe->read_length > 2 * (off_t) flight->max_len)
+    {
+        ngx_http_imagxp_document_too_large(flight);
+    }
+}
+
+
+static void
+ngx_http_imagxp_document_too_large(ngx_http_imagxp_flight_t *flight)
+{
+    if (flight->done) {
+        return;
+    }
+
+    flight->too_large = 1;
+
+    ngx_http_imagxp_document_answer(flight, NGX_HTTP_OK);
+    (void) ngx_http_imagxp_document_abort(flight);
 }
 
 
@@ -229,7 +261,7 @@ ngx_http_imagxp_document_abort(ngx_http_imagxp_flight_t *flight)
     u = sr->upstream;
     c = u->peer.connection;
 
-    if (u->header_sent && u->pipe) {
+    if (u->pipe) {
         u->pipe->upstream_error = 1;
     }
 
@@ -258,7 +290,7 @@ ngx_http_imagxp_document_done(ngx_http_request_t *r, void *data, ngx_int_t rc)
         return rc;
     }
 
-    ngx_http_imagxp_document_answer(r, flight,
+    ngx_http_imagxp_document_answer(flight,
                                     rc >= NGX_HTTP_SPECIAL_RESPONSE
                                     ? (ngx_uint_t) rc
                                     : flight->http_status);
@@ -270,8 +302,8 @@ ngx_http_imagxp_document_done(ngx_http_request_t *r, void *data, ngx_int_t rc)
 
 
 static void
-ngx_http_imagxp_document_answer(ngx_http_request_t *r,
-    ngx_http_imagxp_flight_t *flight, ngx_uint_t status)
+ngx_http_imagxp_document_answer(ngx_http_imagxp_flight_t *flight,
+    ngx_uint_t status)
 {
     imagxp_answer  answer;
 
@@ -305,7 +337,7 @@ ngx_http_imagxp_document_answer(ngx_http_request_t *r,
 
     if (answer.kind != IMAGXP_FOUND) {
         answer.max_age_s = -1;
-        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+        ngx_log_error(NGX_LOG_INFO, flight->request->connection->log, 0,
                       "imagxp: \"%V\" at %V: status %ui%s", &flight->url,
                       &flight->address, status,
                       flight->complete ? "" : ", no whole answer");

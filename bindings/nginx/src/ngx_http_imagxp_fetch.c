@@ -252,7 +252,9 @@ ngx_http_imagxp_take_off(ngx_http_request_t *r,
     flight->timer.log = r->connection->log;
     flight->timer.cancelable = 1;
 
-    ngx_add_timer(&flight->timer, NGX_HTTP_IMAGXP_FETCH_TIME);
+    flight->deadline = ngx_current_msec + NGX_HTTP_IMAGXP_FETCH_TIME;
+
+    ngx_add_timer(&flight->timer, NGX_HTTP_IMAGXP_FETCH_TICK);
 
     /* a refresh may outlive the answer, and so the request */
 
@@ -682,6 +684,18 @@ ngx_http_imagxp_timer_handler(ngx_event_t *ev)
     c = flight->request->connection;
 
     ngx_http_set_log_request(c->log, flight->request);
+
+    ngx_http_imagxp_document_check(flight);
+
+    if (flight->done) {
+        ngx_http_run_posted_requests(c);
+        return;
+    }
+
+    if ((ngx_msec_int_t) (flight->deadline - ngx_current_msec) > 0) {
+        ngx_add_timer(ev, NGX_HTTP_IMAGXP_FETCH_TICK);
+        return;
+    }
 
     ngx_log_error(NGX_LOG_INFO, c->log, 0,
                   "imagxp: fetching \"%V\" took too long", &flight->url);

@@ -3,6 +3,7 @@
 import http.client
 import os
 import pathlib
+import random
 import re
 import secrets
 import signal
@@ -142,9 +143,10 @@ class Nginx:
                          self.log() + errors)
         return [line for line in bad if "sched_setaffinity" not in line]
 
-    def get(self, target="/a", headers=(), method="GET", host="pub.example.com", body=None, timeout=10):
-        """One request on a connection of its own: status, headers, body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+    def get(self, target="/a", headers=(), method="GET", host="pub.example.com", body=None, source=None, timeout=10):
+        """One request on a connection of its own, of a client that nobody knows: clients have budgets."""
+        source = source or f"127.77.{random.randint(0, 255)}.{random.randint(1, 254)}"
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout, source_address=(source, 0))
         connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
         connection.putheader("Host", host)
         for name, value in headers:

@@ -78,7 +78,7 @@ def test_satisfy_any(start, agents):
     agent = agents.agent()
     assert site.get("/any").status == 401
     assert site.visit(agent, "/any").status == 200
-    assert site.get("/inside").status == 200
+    assert site.get("/inside", source="127.0.0.1").status == 200
     assert site.visit(agent, "/all").status == 403
 
 
