@@ -59,7 +59,7 @@ nginx_asan() { # work
     cp -r "$1/source" "$1/asan-build"
     (
         cd "$1/asan-build"
-        ./configure --prefix=/usr/share/nginx --with-debug --with-pcre --with-http_ssl_module \
+        ./configure --prefix=/usr/share/nginx --error-log-path=stderr --with-debug --with-pcre --with-http_ssl_module \
             --with-http_v2_module --with-http_realip_module --with-http_auth_request_module \
             --with-cc-opt="$flags -DNGX_DEBUG_PALLOC=1" --with-ld-opt="-fsanitize=address" --add-module="$OLDPWD/bindings/nginx"
         make -f objs/Makefile -j"$(nproc)"

@@ -28,6 +28,6 @@ if [ "${ONLY:-debian}" = debian ]; then
 fi
 if [ "${ONLY:-asan}" = asan ] && nginx_asan "$work"; then
     # The library is not instrumented; its own tests are (make sanitize).
-    ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 NGINX=$work/asan/nginx NGINX_ASAN=1 \
+    ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 NGINX_BINARY=$work/asan/nginx NGINX_ASAN=1 \
         run "nginx and module with AddressSanitizer" "$@"
 fi

@@ -45,4 +45,4 @@ def site(agents, tmp_path_factory):
 
 
 def pytest_report_header():
-    return f"nginx: {os.environ.get('NGINX', 'nginx')}"
+    return f"nginx: {os.environ.get('NGINX_BINARY', 'nginx')}"
