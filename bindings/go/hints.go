@@ -28,7 +28,8 @@ func (p *Publisher) learn(ctx context.Context, document abi.Document, who cause,
 	case result := <-landed:
 		told, _ := result.Val.(*abi.Told)
 		if told != nil {
-			told = &abi.Told{Kind: told.Kind, Found: told.Found, URL: told.URL, Len: told.Len, AskedMs: asked, AnsweredMs: told.AnsweredMs}
+			own := *told // of all who wait, each asked at his own time
+			own.AskedMs, told = asked, &own
 		}
 		return told, result.Err
 	case <-ctx.Done():
@@ -60,11 +61,21 @@ func (p *Publisher) fetch(ctx context.Context, document abi.Document, who cause)
 	}
 	p.fetched(ctx, &need, &answer)
 	told := &abi.Told{Kind: document.Kind, Found: answer.kind(), URL: document.URL, Len: len(answer.Body), AnsweredMs: p.nowMs()}
+	if p.config.Evidence != nil && answer.Outcome == Found {
+		if told.SHA256, err = p.config.Evidence.document(document.URL, documentBody(&document, &answer), told.AnsweredMs); err != nil {
+			p.log(ctx, slog.LevelError, "imagxp: a document is not on record", slog.String("url", need.URL), slog.Any("error", err))
+		}
+	}
 	return told, p.supply(ctx, &document, &answer)
 }
 
+// documentBody is at most one byte more than a document may have: enough to refuse it.
+func documentBody(document *abi.Document, answer *Answer) []byte {
+	return answer.Body[:min(len(answer.Body), document.MaxLen+1)]
+}
+
 func (p *Publisher) supply(ctx context.Context, document *abi.Document, answer *Answer) error {
-	body := answer.Body[:min(len(answer.Body), document.MaxLen+1)]
+	body := documentBody(document, answer)
 	err := p.keys.write(func(words []uint64) int32 {
 		return abi.Supply(words, document, answer.kind(), body, answer.maxAge(), p.nowMs())
 	})

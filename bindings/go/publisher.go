@@ -48,6 +48,8 @@ type PublisherConfig struct {
 	Logger *slog.Logger
 	// Story gets the story of each decision, a record for each event: claimed, checked, fetched, granted. nil is none.
 	Story *slog.Logger
+	// Evidence records decisions and the documents that they rest on; nil is none. Open it before the publisher begins.
+	Evidence *Evidence
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -187,6 +189,7 @@ func (p *Publisher) Check(ctx context.Context, r *http.Request) (*Verdict, error
 	if d.status != abi.OK {
 		return nil, p.refuse(ctx, call, &d)
 	}
+	p.record(ctx, call, &d)
 	p.tell(ctx, call, &d)
 	result := call.Result()
 	p.followUp(call, &result)
@@ -232,6 +235,11 @@ func (p *Publisher) decide(ctx context.Context, call *abi.Call, r *http.Request,
 		d.admission = true
 		d.status, d.retryAfter, d.cause = p.admit(ctx, call)
 	}
+}
+
+// decided is the decision as the library takes it.
+func (p *Publisher) decided(d *decision) *abi.Decision {
+	return &abi.Decision{Status: d.status, Admission: d.admission, Vouched: d.vouched, ReceivedMs: d.receivedMs, DecidedMs: p.nowMs(), Told: d.told}
 }
 
 func (p *Publisher) nowMs() int64 { return p.config.Now().UnixMilli() }
@@ -309,6 +317,7 @@ func (p *Publisher) refuse(ctx context.Context, call *abi.Call, d *decision) *Re
 	if code.HTTPStatus() == http.StatusPaymentRequired {
 		refusal.Broker, refusal.Price = p.terms.BrokerURL, p.terms.Price
 	}
+	p.record(ctx, call, d)
 	p.tell(ctx, call, d)
 	if said, status := call.Parse(); status == abi.OK { // last: it overwrites what the others read
 		refusal.Claimed = Claimed{said.AgentID, said.Resource, Purpose(said.Purpose)}

@@ -1,14 +1,48 @@
 #!/usr/bin/env bash
-# Every test of the Go package.
+# Every test of the Go package: formatting, vet, staticcheck, the shared cases, the race detector, cgo's own checks, fuzzing for
+# seconds, Redis, the module's zip as a user installs it, a real Caddy.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tools/abi-setup.sh
-need go golang-go || exit 0
+top=$PWD
+staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
+least=1.24
+
+go_is_new() { [ "$(printf '%s\n' "$least" "$(go env GOVERSION | sed 's/^go//')" | sort -V | head -1)" = "$least" ]; }
+need go golang-go && go_is_new || { lacking "Go $least or newer (https://go.dev/dl)" || exit 0; }
+# Debian starts a server that it installs; this test starts its own.
+[ -n "$(command -v redis-server)" ] || RUNLEVEL=1 need redis-server redis-server || true
 bindings/go/build-lib.sh
-cd bindings/go
 export GOFLAGS="${GOFLAGS:-} -p=2"
 
-echo "go: formatting, vet"
-test -z "$(gofmt -l .)" || { gofmt -d . >&2; exit 1; }
-go vet ./...
-go test -race ./...
+in_module() { # folder, command …
+    (cd "$top/bindings/go/$1" && shift && "$@")
+}
+
+echo "Go: formatting, vet, staticcheck"
+test -z "$(gofmt -l bindings/go benches/go)" || { gofmt -d bindings/go benches/go >&2; exit 1; }
+for module in . redisstore dist; do
+    in_module "$module" go vet ./...
+    in_module "$module" go run "$staticcheck" ./...
+done
+
+echo "Go: race detector"
+in_module . go test -race ./...
+
+echo "Go: cgo's own checks"
+GOEXPERIMENT=cgocheck2 in_module . go test -count=1 -short .
+
+echo "Go: fuzz targets, a few seconds each"
+for target in $(in_module . go test -list '^Fuzz' . | grep '^Fuzz'); do
+    in_module . go test -run '^$' -fuzz "^$target\$" -fuzztime 3s . | tail -1
+done
+
+echo "Go: Redis"
+in_module redisstore go test -race ./...
+
+echo "Go: as a user installs it"
+bindings/go/install_test.sh
+
+echo "Go: Caddy"
+in_module caddy go vet ./...
+in_module caddy go test ./...

@@ -159,7 +159,7 @@ func TestCaddy(t *testing.T) {
 		t.Errorf("unsigned: %d %s", status, body)
 	}
 	r := s.signed(t, agent)
-	want := agent.ID() + " VERIFIED_AGENT RAG_RETRIEVAL NONE /rewritten"
+	want := agent.ID() + " VERIFIED_AGENT RAG_RETRIEVAL NONE /rewritten?b=c"
 	if status, body := send(t, r); status != 200 || body != want {
 		t.Errorf("signed: %d %s", status, body)
 	}

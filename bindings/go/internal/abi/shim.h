@@ -61,6 +61,37 @@ static void imagxp_go_visit(const uint8_t *block, const uint32_t *lens, uint32_t
     visit->vouched = vouched;
 }
 
+/*
+ * How a request was decided. A fetch is six numbers: kind, found, length of its URL, length of its body, asked and
+ * answered; its SHA-256 is zeros if it was not recorded. The list has IMAGXP_GO_FETCHES places.
+ */
+#define IMAGXP_GO_FETCHES 4
+
+static void imagxp_go_decision(imagxp_fetch *list, const char *urls, const int64_t *told, const uint8_t *sha256,
+                               uint32_t fetches, int32_t status, int64_t received_ms, int64_t decided_ms,
+                               imagxp_decision *decision)
+{
+    uint32_t i, b;
+    for (i = 0; i < fetches; i++, told += 6, sha256 += 32) {
+        list[i].kind = (int32_t)told[0];
+        list[i].found = (int32_t)told[1];
+        list[i].url = imagxp_str_of(urls, (size_t)told[2]);
+        list[i].len = (uint64_t)told[3];
+        list[i].asked_ms = told[4];
+        list[i].answered_ms = told[5];
+        for (b = 0; b < 32; b++) {
+            list[i].sha256[b] = sha256[b];
+        }
+        urls += told[2];
+    }
+    IMAGXP_INIT(decision);
+    decision->status = status;
+    decision->received_ms = received_ms;
+    decision->decided_ms = decided_ms;
+    decision->fetches = list;
+    decision->fetches_len = fetches;
+}
+
 static imagxp_status imagxp_go_verify(const uint8_t *block, const uint32_t *lens, uint32_t texts, uint32_t vouched,
                                       const uint64_t *policy, const uint64_t *keys, size_t keys_len, int64_t now_ms,
                                       uint8_t *scratch, imagxp_verified *verified)
