@@ -25,6 +25,7 @@ import (
 type Agent struct {
 	id        string
 	publicKey string
+	key       *Key // nil if it is elsewhere
 	sign      func(*abi.Claims, time.Time) (abi.Signed, error)
 }
 
@@ -38,7 +39,7 @@ func NewAgent(id string, key *Key) (*Agent, error) {
 		signed, status := key.words.Sign(claims, &random, now.UnixMilli())
 		return signed, asError(status)
 	}
-	return newAgent(id, key.PublicKey(), sign)
+	return newAgent(id, key.PublicKey(), key, sign)
 }
 
 // NewAgentWithSigner makes an agent whose key stays elsewhere: in a KMS, an HSM, a TPM. The signer's public key is on P-256, and it
@@ -61,7 +62,7 @@ func NewAgentWithSigner(id string, signer crypto.Signer) (*Agent, error) {
 		})
 		return signed, errors.Join(asError(status), err)
 	}
-	return newAgent(id, publicKey, sign)
+	return newAgent(id, publicKey, nil, sign)
 }
 
 // signDigest signs, and takes the ASN.1 apart: r || s, 32 bytes each.
@@ -82,11 +83,11 @@ func signDigest(signer crypto.Signer, digest []byte) (signature [64]byte, err er
 
 func isScalar(number *big.Int) bool { return number.Sign() > 0 && number.BitLen() <= 256 }
 
-func newAgent(id, publicKey string, sign func(*abi.Claims, time.Time) (abi.Signed, error)) (*Agent, error) {
+func newAgent(id, publicKey string, key *Key, sign func(*abi.Claims, time.Time) (abi.Signed, error)) (*Agent, error) {
 	if status := abi.CheckAgentID(id, true); status != abi.OK {
 		return nil, fmt.Errorf("imagxp: %q: %w", id, Code(status))
 	}
-	return &Agent{id, publicKey, sign}, nil
+	return &Agent{id, publicKey, key, sign}, nil
 }
 
 // ID is the agent's domain.

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// BrokerClient is an agent's side of a broker: it buys visas. [Wallet] uses it for whoever pays on the way.
+// BrokerClient is an agent's side of a broker: it buys visas and sends feedback. [Wallet] buys for whoever pays on the way.
 type BrokerClient struct {
 	// URL is the broker's, as publishers name it: https://broker.example.com.
 	URL string
@@ -47,6 +47,7 @@ const (
 	brokerTimeout   = 10 * time.Second
 	brokerAnswerMax = 16 << 10
 	buyPath         = "/issue-visa"
+	mediaJSON       = "application/json"
 )
 
 var brokerHTTP = &http.Client{Timeout: brokerTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -65,7 +66,7 @@ func (b *BrokerClient) BuyVisa(ctx context.Context, publisher, amount string) (V
 	if err != nil {
 		return Visa{}, err
 	}
-	answer, err := b.post(ctx, buyPath, body)
+	answer, err := b.post(ctx, buyPath, body, mediaJSON)
 	if err != nil {
 		return Visa{}, err
 	}
@@ -81,12 +82,12 @@ func (b *BrokerClient) BuyVisa(ctx context.Context, publisher, amount string) (V
 }
 
 // post signs once and sends, and sends the same once more if there was no answer.
-func (b *BrokerClient) post(ctx context.Context, path string, body []byte) ([]byte, error) {
+func (b *BrokerClient) post(ctx context.Context, path string, body []byte, media string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(b.URL, "/")+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("imagxp: the broker's URL: %w", err)
 	}
-	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Content-Type", media)
 	if err := b.Agent.SignRequest(request, RAGRetrieval); err != nil {
 		return nil, err
 	}

@@ -102,6 +102,7 @@ const (
 	HeaderKey        = "x-imagxp-key"
 	HeaderCredential = "x-imagxp-credential"
 	HeaderProof      = "x-imagxp-proof"
+	HeaderFeedback   = "x-imagxp-feedback"
 	HeaderBroker     = "x-imagxp-broker"
 	HeaderPrice      = "x-imagxp-price"
 	ManifestPath     = "/.well-known/imagxp-agent.json"

@@ -1,0 +1,127 @@
+//go:build cgo
+
+package abi
+
+/*
+#include "shim.h"
+
+static imagxp_str imagxp_go_next(const char **at, uint32_t len)
+{
+    imagxp_str text = imagxp_str_of(*at, len);
+    *at += len;
+    return text;
+}
+
+// The block holds agent_id, url, audience, jti, visa, payload.
+static imagxp_status imagxp_go_feedback(const uint64_t *key, const char *block, const uint32_t *lens, uint32_t score,
+                                        int32_t reason, const uint8_t *hedge, int64_t now_ms, uint8_t *out, size_t out_len,
+                                        size_t *needed)
+{
+    imagxp_feedback feedback;
+    IMAGXP_INIT(&feedback);
+    feedback.agent_id = imagxp_go_next(&block, lens[0]);
+    feedback.url = imagxp_go_next(&block, lens[1]);
+    feedback.audience = imagxp_go_next(&block, lens[2]);
+    feedback.jti = imagxp_go_next(&block, lens[3]);
+    feedback.visa = imagxp_go_next(&block, lens[4]);
+    feedback.payload = imagxp_go_next(&block, lens[5]);
+    feedback.score = score;
+    feedback.reason = reason;
+    return imagxp_feedback_sign((const imagxp_key *)key, &feedback, hedge, IMAGXP_SIGN_CHECK, now_ms,
+                                imagxp_go_buf(out, out_len), needed);
+}
+
+// The block holds kid, issuer, audience, agent_id, public_key, jti, currency.
+static imagxp_status imagxp_go_visa(const uint64_t *key, const char *block, const uint32_t *lens, int64_t amount_micros,
+                                    uint32_t lifetime_s, int32_t purpose, const uint8_t *hedge, int64_t now_ms,
+                                    uint8_t *out, size_t out_len, size_t *needed)
+{
+    imagxp_visa visa;
+    imagxp_str kid = imagxp_go_next(&block, lens[0]);
+    IMAGXP_INIT(&visa);
+    visa.issuer = imagxp_go_next(&block, lens[1]);
+    visa.audience = imagxp_go_next(&block, lens[2]);
+    visa.agent_id = imagxp_go_next(&block, lens[3]);
+    visa.public_key = imagxp_go_next(&block, lens[4]);
+    visa.jti = imagxp_go_next(&block, lens[5]);
+    visa.currency = imagxp_go_next(&block, lens[6]);
+    visa.amount_micros = amount_micros;
+    visa.lifetime_s = lifetime_s;
+    visa.purpose = purpose;
+    return imagxp_visa_issue((const imagxp_key *)key, kid, &visa, hedge, IMAGXP_SIGN_CHECK, now_ms,
+                             imagxp_go_buf(out, out_len), needed);
+}
+
+// The block holds kid and public key in turn.
+static imagxp_status imagxp_go_jwks(const char *block, const uint32_t *lens, uint32_t count, uint8_t *out, size_t out_len,
+                                    size_t *needed)
+{
+    imagxp_published_key keys[32];
+    uint32_t i;
+    for (i = 0; i < count; i++) {
+        keys[i].kid = imagxp_go_next(&block, lens[2 * i]);
+        keys[i].public_key = imagxp_go_next(&block, lens[2 * i + 1]);
+    }
+    return imagxp_jwks_write(keys, count, imagxp_go_buf(out, out_len), needed);
+}
+*/
+import "C"
+
+const (
+	feedbackMax = 2048
+	visaMax     = 4096
+	jwksMax     = 32 << 10
+	// PublishedMax is how many keys a key set has at most.
+	PublishedMax = 32
+)
+
+// texts puts texts into one block.
+func texts(all ...string) (block []byte, lens []C.uint32_t) {
+	for _, text := range all {
+		block = append(block, text...)
+		lens = append(lens, C.uint32_t(len(text)))
+	}
+	return block, lens
+}
+
+// Feedback is what an agent has to say.
+type Feedback struct {
+	AgentID, URL, Audience, JTI, Visa, Payload string
+	Score                                      uint32
+	Reason                                     int32
+}
+
+// SignFeedback signs feedback.
+func (k *Key) SignFeedback(f *Feedback, hedge *[32]byte, nowMs int64) ([]byte, int32) {
+	block, lens := texts(f.AgentID, f.URL, f.Audience, f.JTI, f.Visa, f.Payload)
+	out, needed := make([]byte, feedbackMax), C.size_t(0)
+	status := C.imagxp_go_feedback(wordsPtr(k[:]), (*C.char)(unsafePointer(block)), &lens[0], C.uint32_t(f.Score), C.int32_t(f.Reason),
+		bytesPtr(hedge[:]), C.int64_t(nowMs), bytesPtr(out), C.size_t(len(out)), &needed)
+	return out[:min(int(needed), len(out))], int32(status)
+}
+
+// Visa is what a visa says.
+type Visa struct {
+	Issuer, Audience, AgentID, PublicKey, JTI, Currency string
+	AmountMicros                                        int64
+	LifetimeS                                           uint32
+	Purpose                                             int32
+}
+
+// IssueVisa issues a visa.
+func (k *Key) IssueVisa(kid string, v *Visa, hedge *[32]byte, nowMs int64) ([]byte, int32) {
+	block, lens := texts(kid, v.Issuer, v.Audience, v.AgentID, v.PublicKey, v.JTI, v.Currency)
+	out, needed := make([]byte, visaMax), C.size_t(0)
+	status := C.imagxp_go_visa(wordsPtr(k[:]), (*C.char)(unsafePointer(block)), &lens[0], C.int64_t(v.AmountMicros), C.uint32_t(v.LifetimeS),
+		C.int32_t(v.Purpose), bytesPtr(hedge[:]), C.int64_t(nowMs), bytesPtr(out), C.size_t(len(out)), &needed)
+	return out[:min(int(needed), len(out))], int32(status)
+}
+
+// JWKSWrite writes a key set of pairs of kid and public key, at most PublishedMax.
+func JWKSWrite(pairs []string) ([]byte, int32) {
+	block, lens := texts(pairs...)
+	lens = append(lens, 0) // never empty
+	out, needed := make([]byte, jwksMax), C.size_t(0)
+	status := C.imagxp_go_jwks((*C.char)(unsafePointer(block)), &lens[0], C.uint32_t(len(pairs)/2), bytesPtr(out), C.size_t(len(out)), &needed)
+	return out[:min(int(needed), len(out))], int32(status)
+}
