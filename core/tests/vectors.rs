@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     let given = folder("IMAGXP_VECTORS");
     let vectors = given.clone().unwrap_or_else(own_vectors);
     println!("cases of {}", vectors.display());
+    signed_texts::take_agent_key(&vectors);
     let mut run = Run::default();
     let mut listed = Listed::read();
     profile::run(&mut run, &vectors, &listed);

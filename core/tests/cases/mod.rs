@@ -45,6 +45,7 @@ impl Run {
         match std::fs::read(folder.join(name)) {
             Err(_) => self.skip(name),
             Ok(text) => self.file(name, |tally| match serde_json::from_str(&whole_characters(&text)) {
+                Ok(document) if rows(&document).next().is_none() => tally.fail("the file", "it has no rows"),
                 Ok(document) => cases(&document, tally),
                 Err(error) => tally.fail("the file", &error.to_string()),
             }),
@@ -135,7 +136,7 @@ pub(crate) fn rows(document: &Value) -> impl Iterator<Item = (String, &Value)> {
 
 /// The text with U+FFFD for every half of a surrogate pair that stands alone as an escape: serde_json refuses them, and
 /// a few files of others have them.
-fn whole_characters(text: &[u8]) -> String {
+pub(crate) fn whole_characters(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let mut whole = String::with_capacity(text.len());
     let mut rest = &*text;

@@ -1,5 +1,7 @@
 //! Requests made by the test itself, signed by the agent of the cases.
 
+use std::sync::OnceLock;
+
 use imagxp::codec::json::Limits;
 use imagxp::key::sha256;
 use imagxp::{KeyPair, Signing, UnixMillis};
@@ -17,9 +19,18 @@ const AGENT_KEY: &str = "a29bb6c68b3d4a7ef62986aa446057ffe4e5f2e9b614b6bcfd251cf
 /// A key that nobody publishes.
 const STRANGERS_KEY: &str = "706e2877f55cb8769e448bbd97a88c454903bda02fdda5a28a2064ddab1b28fa";
 
+/// The scalar of `key-agent` of the set that runs, if it is another.
+static OTHER_KEY: OnceLock<String> = OnceLock::new();
+
+/// Takes the agent's key of another set of cases.
+pub(crate) fn take_agent_key(scalar: &str) {
+    let _ = OTHER_KEY.set(scalar.to_owned());
+}
+
 /// The agent's key.
 pub(crate) fn agent_key() -> KeyPair {
-    KeyPair::from_text(AGENT_KEY.as_bytes()).expect("a good scalar")
+    let scalar = OTHER_KEY.get().map_or(AGENT_KEY, String::as_str);
+    KeyPair::from_text(scalar.as_bytes()).expect("a good scalar")
 }
 
 /// Somebody else's key.

@@ -36,7 +36,7 @@ fn requests(document: &Value, file: &str, tally: &mut Tally, listed: &mut Listed
     for (id, row) in rows(document) {
         tally.case(&id, || {
             let story = judge(row)?;
-            verdict(file, &id, row, &story, listed)?;
+            verdict(file, &id, row, row, &story, listed)?;
             story.check_order()?;
             if story.result.is_ok() { same_canonical_form(row) } else { Ok(()) }
         });
@@ -53,7 +53,7 @@ fn visitors(document: &Value, file: &str, tally: &mut Tally, listed: &mut Listed
             if row["reference_result"]["allowed"] != story.result.is_ok() {
                 differ.push(id.clone());
             }
-            verdict(file, &id, row, &story, listed)?;
+            verdict(file, &id, row, row, &story, listed)?;
             story.check_order()?;
             if let (Ok(admission), Some(visitor)) = (story.result, row["visitor_type"].as_str()) {
                 equal(admission.visitor.name(), visitor)?;
@@ -75,7 +75,7 @@ fn sequences(document: &Value, file: &str, tally: &mut Tally, listed: &mut Liste
             let mut site = site(row, clock(first)?).map_err(|error| error.to_string())?;
             steps.iter().enumerate().try_for_each(|(place, step)| {
                 let story = site.judge(&headers(step)?, Target::PAGE, clock(step)?);
-                let outcome = verdict(file, &format!("{id}#{place}"), step, &story, listed);
+                let outcome = verdict(file, &format!("{id}#{place}"), row, step, &story, listed);
                 let code = step["code"].as_str().map_or(Ok(()), |code| equal(story.code(), code));
                 outcome.and(code).and(story.check_order()).map_err(|why| format!("step {place}: {why}"))
             })
@@ -83,14 +83,14 @@ fn sequences(document: &Value, file: &str, tally: &mut Tally, listed: &mut Liste
     }
 }
 
-/// Accept or reject as the row expects, and with the code that was recorded.
-pub(crate) fn verdict(file: &str, id: &str, row: &Value, story: &Story, listed: &mut Listed) -> Outcome {
+/// Accept or reject as the row, or its step, expects, and with the code that was recorded of the row.
+pub(crate) fn verdict(file: &str, id: &str, row: &Value, step: &Value, story: &Story, listed: &mut Listed) -> Outcome {
     listed.record(file, id, story.code());
     let departure = listed.departure(file, id).map(|departure| departure.expect.clone());
-    let expect = departure.as_deref().map_or_else(|| text(row, "expect"), Ok)?;
+    let expect = departure.as_deref().map_or_else(|| text(step, "expect"), Ok)?;
     let got = if story.result.is_ok() { "accept" } else { "reject" };
     holds(got == expect, &format!("got {}, wanted {expect}", story.code()))?;
-    listed.code(file, id).map_or(Ok(()), |code| equal(story.code(), code))
+    listed.code(file, id, row).map_or(Ok(()), |code| equal(story.code(), code))
 }
 
 /// Judges a row before a publisher of its own.
@@ -121,7 +121,9 @@ fn site(row: &Value, now: UnixMillis) -> Result<Site, Error> {
 /// The row's policy and strategy, judged as `vectors/README.md` says.
 fn policy(row: &Value) -> Value {
     let mut policy = if row["policy"].is_object() { row["policy"].clone() } else { json!({}) };
-    policy["strategy"] = row["strategy"].clone();
+    if !row["strategy"].is_null() {
+        policy["strategy"] = row["strategy"].clone();
+    }
     policy["resource_binding"] = json!("off");
     policy["window"] = json!(300_000);
     policy["skew"] = json!(300_000);
@@ -131,12 +133,20 @@ fn policy(row: &Value) -> Value {
 
 /// What a careful host makes of an answer: threats.md section 8 and `need::Answer`. None: not reached.
 pub(crate) fn document(answer: &Value, good_type: fn(&str) -> bool) -> Option<Document> {
-    let good = answer["headers"]["content-type"].as_str().is_none_or(good_type);
+    let mut headers = answer["headers"].as_object().into_iter().flatten();
+    let media_type = headers.find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    let good = media_type.and_then(|(_, value)| value.as_str()).is_none_or(good_type);
+    // A body that is no text is the document itself.
+    let body = || answer["body"].as_str().map_or_else(|| whole(&answer["body"]), str::to_owned).into_bytes();
     match answer["status"].as_u64()? {
-        200 if good => Some(Document::Found(answer["body"].as_str().unwrap_or_default().as_bytes().to_vec())),
+        200 if good => Some(Document::Found(body())),
         429 | 500.. => None,
         _ => Some(Document::NotThere),
     }
+}
+
+fn whole(body: &Value) -> String {
+    if body.is_null() { String::new() } else { body.to_string() }
 }
 
 /// `application/json` or `+json`, whatever its parameters.

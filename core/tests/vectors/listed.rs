@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::cases::{Tally, own_vectors, text};
+use crate::cases::{Tally, own_vectors, rows, text, whole_characters};
 
 /// Codes by file and row.
 type Codes = BTreeMap<String, BTreeMap<String, String>>;
@@ -12,6 +12,8 @@ type Codes = BTreeMap<String, BTreeMap<String, String>>;
 /// `vectors/interop_codes.json` and `vectors/departures.json` of the project.
 pub(crate) struct Listed {
     codes: Codes,
+    /// The project's own rows, by file and id, as far as they were asked for.
+    own: BTreeMap<String, BTreeMap<String, Value>>,
     departures: BTreeMap<(String, String), Departure>,
     /// What this run got: written instead of compared when `IMAGXP_RECORD` is set.
     recorded: Option<Codes>,
@@ -33,7 +35,7 @@ impl Listed {
         let rows = departures["departures"].as_array().map(Vec::as_slice).unwrap_or_default();
         let departures = rows.iter().map(|row| departure(row).expect("departures.json: file, id, expect and why"));
         let recorded = std::env::var_os("IMAGXP_RECORD").map(|_| Codes::new());
-        Self { codes, departures: departures.collect(), recorded }
+        Self { codes, own: BTreeMap::new(), departures: departures.collect(), recorded }
     }
 
     /// The pages' word on a row, where it differs from the row's.
@@ -48,9 +50,15 @@ impl Listed {
         }
     }
 
-    /// The code that was recorded of a row; none of an unseen one.
-    pub(crate) fn code(&self, file: &str, id: &str) -> Option<&str> {
-        self.codes.get(file).and_then(|codes| codes.get(id)).map(String::as_str).filter(|_| self.recorded.is_none())
+    /// The code that was recorded of a row; none of an unseen one, even if its id is one of ours.
+    pub(crate) fn code(&mut self, file: &str, id: &str, row: &Value) -> Option<&str> {
+        let own = self.own.entry(file.to_owned()).or_insert_with(|| {
+            let document = read(file);
+            rows(&document).map(|(id, row)| (id, row.clone())).collect()
+        });
+        let of = id.split('#').next().unwrap_or(id);
+        let known = own.get(of) == Some(row) && self.recorded.is_none();
+        self.codes.get(file).and_then(|codes| codes.get(id)).map(String::as_str).filter(|_| known)
     }
 
     /// Takes down what a row got.
@@ -72,7 +80,7 @@ impl Listed {
 
 fn read(name: &str) -> Value {
     let text = std::fs::read(own_vectors().join(name)).unwrap_or_default();
-    serde_json::from_slice(&text).unwrap_or_default()
+    serde_json::from_str(&whole_characters(&text)).unwrap_or_default()
 }
 
 fn departure(row: &Value) -> Result<((String, String), Departure), String> {

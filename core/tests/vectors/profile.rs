@@ -125,8 +125,9 @@ fn spki(row: &Value) -> Said {
 }
 
 fn ssrf_address(row: &Value) -> Said {
-    let address: IpAddr = text(row, "in")?.parse().map_err(|_| "the row has no address")?;
-    said(may_connect(address))
+    // No resolver gives what is no address.
+    let address: Result<IpAddr, _> = text(row, "in")?.parse();
+    said(address.map_err(|_| Error::HostForbidden).and_then(may_connect))
 }
 
 fn time_window(row: &Value) -> Said {

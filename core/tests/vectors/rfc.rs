@@ -70,7 +70,7 @@ fn canonical_number(row: &Value) -> Outcome {
 fn jose(row: &Value) -> Outcome {
     match text(row, "kind")? {
         "jws-es256-valid" => equal(verify_jws(text(row, "jws")?, &key_of(&row["jwk"])?), Ok(())),
-        "jws-unsecured-must-reject" | "jwt-hs256-must-reject" => {
+        kind if kind.ends_with("-must-reject") => {
             let refused = verify_jws(text(row, "jws")?, crate::cases::request::agent_key().public());
             holds(matches!(refused, Err(Error::JwtAlg | Error::JwtFormat)), "another algorithm was accepted")
         }

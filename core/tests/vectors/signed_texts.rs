@@ -9,8 +9,18 @@ use imagxp::feedback::{self, Judgement, Signer};
 use imagxp::{KeyPair, PublicKey, UnixMillis, provenance, spec};
 use serde_json::Value;
 
-use crate::cases::request::{AGENT, agent_key};
+use crate::cases::request::{self, AGENT, agent_key};
 use crate::cases::{Outcome, Run, bytes, equal, rows, text};
+
+/// The agent of the cases has the key `key-agent` of the set.
+pub(crate) fn take_agent_key(vectors: &Path) {
+    let keys = std::fs::read(vectors.join("interop/keys.json")).unwrap_or_default();
+    let keys: Value = serde_json::from_slice(&keys).unwrap_or_default();
+    let agent = rows(&keys).find(|(id, _)| id == "key-agent");
+    if let Some(scalar) = agent.as_ref().and_then(|(_, row)| row["private_scalar_hex"].as_str()) {
+        request::take_agent_key(scalar);
+    }
+}
 
 /// Runs every file.
 pub(crate) fn run(run: &mut Run, vectors: &Path) {
