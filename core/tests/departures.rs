@@ -3,6 +3,12 @@
 
 mod cases;
 
+mod departures {
+    mod faults;
+    mod lenient;
+    mod visas;
+}
+
 use cases::bytes::base64;
 use cases::request::{
     AGENT, Headers, agent_key, payload, payload_with, payload_without, signed, signed_value, strangers_key, with,
@@ -234,32 +240,6 @@ fn documents_are_bounded() {
 }
 
 #[test]
-fn a_visa_names_the_publisher() {
-    assert_eq!(said_to_visa(&header(), &claims_without("aud")), "JWT_AUDIENCE");
-    assert_eq!(said_to_visa(&header(), &claims_with("aud", json!("other.example.org"))), "JWT_AUDIENCE");
-    assert_eq!(said_to_visa(&header(), &claims_with("aud", json!("https://nytimes.com"))), "OK");
-}
-
-#[test]
-fn a_visa_ends() {
-    assert_eq!(said_to_visa(&header(), &claims_without("exp")), "JWT_CLAIMS");
-    assert_eq!(said_to_visa(&header(), &claims_with("exp", json!(NOW.s() + 3_601))), "JWT_LIFETIME");
-}
-
-#[test]
-fn a_visa_is_paid() {
-    assert_eq!(said_to_visa(&header(), &claims_with("payment_status", json!("unpaid"))), "VISA_UNPAID");
-    assert_eq!(said_to_visa(&header(), &claims_with("amount", json!(0))), "VISA_AMOUNT");
-}
-
-#[test]
-fn a_visa_is_es256() {
-    for alg in ["none", "HS256", "ES384", "EdDSA", "es256"] {
-        assert_eq!(said_to_visa(&json!({ "alg": alg, "kid": "1" }), &claims()), "JWT_ALG", "{alg}");
-    }
-}
-
-#[test]
 fn the_signed_resource_is_the_requested_one() {
     for resource in
         ["https://pub.example.com/posts/b", "https://other.example.com/posts/a", "http://pub.example.com/posts/a"]
@@ -346,222 +326,44 @@ fn a_manifest_has_no_bom() {
 }
 
 #[test]
-fn a_visa_has_no_foreign_header() {
-    for (name, value) in [
-        ("typ", json!("at+jwt")),
-        ("jwk", json!({ "kty": "EC" })),
-        ("jku", json!("https://evil.example.org/jwks")),
-        ("x5u", json!("https://evil.example.org/x5u")),
-        ("x5c", json!(["MII"])),
-    ] {
-        let mut header = header();
-        header[name] = value;
-        assert_eq!(said_to_visa(&header, &claims()), "JWT_HEADER", "{name}");
-    }
-}
-
-#[test]
-fn a_visa_is_its_holders_own() {
-    let cnf = |key: &KeyPair| json!({ "jkt": key.public().kid().as_str() });
-    assert_eq!(said_to_visa(&header(), &claims_with("cnf", cnf(&agent_key()))), "OK");
-    assert_eq!(said_to_visa(&header(), &claims_with("cnf", cnf(&strangers_key()))), "VISA_BINDING");
-    assert_eq!(said_to_visa(&header(), &claims_with("cnf", json!({ "jwk": {} }))), "VISA_BINDING");
-    assert_eq!(said_to_visa(&header(), &claims_with("sub", json!("other.example.org"))), "JWT_SUBJECT");
-}
-
-#[test]
-fn a_visa_is_not_from_the_future() {
-    assert_eq!(said_to_visa(&header(), &claims_with("iat", json!(NOW.s() + 6))), "JWT_NOT_YET");
-}
-
-// protocol.md section 11: admitted here, refused by the reference
-
-#[test]
-fn the_alias_of_the_key_header_is_read() {
-    let key = agent_key().public().to_text();
-    let headers = with(good_request(), "x-imagxp-public-key", b"");
-    assert_eq!(code(site(), &with(headers, "x-imagxp-key", key.as_str().as_bytes())), "OK");
-}
-
-#[test]
-fn a_payload_is_utf_8() {
-    assert_eq!(said_to_text(&payload_and("\"x\":\"caf\u{e9} \u{1F600}\"")), "OK");
-}
-
-#[test]
-fn every_token_has_five_seconds() {
-    assert_eq!(said_to_visa(&header(), &claims_with("exp", json!(NOW.s() - 4))), "OK");
-    assert_eq!(said_to_visa(&header(), &claims_with("exp", json!(NOW.s() - 5))), "JWT_EXPIRED");
-    assert_eq!(said_to_visa(&header(), &claims_with("iat", json!(NOW.s() + 5))), "OK");
-    assert_eq!(said_to_visa(&header(), &claims_with("nbf", json!(NOW.s() + 5))), "OK");
-}
-
-#[test]
-fn a_whitelist_stands_beside_a_broker() {
-    let target = Target { vouched: vouched::WHITELISTED, ..Target::PAGE };
-    let story = shop(json!({})).judge(&good_request(), target, NOW);
-    assert_eq!(story.result.map(|admission| admission.proof), Ok(Proof::Whitelist));
-    assert_eq!(code(shop(json!({})), &good_request()), "VISA_REQUIRED");
-}
-
-// threats.md section 0
-
-#[test]
-fn r1_a_forged_request_burns_no_nonce() {
-    let mut site = site();
-    let forged = with(good_request(), "x-imagxp-signature", "01".repeat(64).as_bytes());
-    assert_eq!(site.judge(&forged, Target::PAGE, NOW).code(), "SIGNATURE_INVALID");
-    let foreign = signed_value(&payload(NOW), &strangers_key());
-    assert_eq!(site.judge(&foreign, Target::PAGE, NOW).code(), "KEY_MISMATCH");
-    assert_eq!(site.judge(&good_request(), Target::PAGE, NOW).code(), "OK");
-    assert_eq!(site.judge(&good_request(), Target::PAGE, NOW).code(), "REPLAY_DETECTED");
-}
-
-#[test]
-fn r2_a_nonce_is_kept_until_its_request_is_stale() {
-    a_future_dated_request_is_remembered_for_as_long_as_it_is_fresh();
-}
-
-#[test]
-fn r3_the_replay_cache_has_one_size_and_refuses_when_full() {
-    let mut memory = vec![0; ReplayCache::words(16)];
-    let mut cache = ReplayCache::new(&mut memory, &[1; 32], UnixMillis::EPOCH).expect("large enough");
-    let slots = cache.stats().slots;
-    let mut admit = |n: usize| {
-        let (agent_id, nonce) = (format!("bot{n}.example.com"), format!("{n:0>22}"));
-        let entry =
-            imagxp::replay_cache::Entry { agent_id: &agent_id, nonce: &nonce, ts: NOW, window_ms: 300_000, visa: None };
-        cache.admit(&entry, NOW).map(|_| ())
-    };
-    let refused: Vec<_> = (0..2 * slots).filter_map(|n| admit(n).err()).collect();
-    assert!(refused.len() >= slots);
-    assert!(refused.iter().all(|error| matches!(error, Error::ReplayCacheFull | Error::AgentQuota)));
-    assert_eq!(admit(0), Err(Error::ReplayDetected), "the first is still remembered");
-}
-
-#[test]
-fn r4_a_request_is_bound_to_its_receiver() {
-    let elsewhere = Target { authority: "other.example.com", ..Target::PAGE };
-    assert_eq!(site().judge(&good_request(), elsewhere, NOW).code(), "RESOURCE_MISMATCH");
-    let story = site_with(json!({ "resource_binding": "off" })).judge(&good_request(), elsewhere, NOW);
-    assert_eq!(story.result.map(|admission| admission.bound), Ok(Bound::Nothing));
-}
-
-#[test]
-fn r5_no_name_leads_into_the_publishers_network() {
-    for name in ["localhost", "127.0.0.1", "10.0.0.1:8080", "a:22", "metadata.internal", "printer.local"] {
-        let story =
-            site().judge(&signed_value(&payload_with(NOW, "agent_id", json!(name)), &agent_key()), Target::PAGE, NOW);
-        assert_eq!((story.code(), story.needs.len()), ("AGENT_ID_INVALID", 0), "{name}");
-    }
-}
-
-#[test]
-fn r6_a_bad_answer_is_remembered_and_not_fetched_again() {
-    let mut site = site();
-    site.documents.insert(manifest_url(AGENT), Document::NotThere);
-    let first = site.judge(&good_request(), Target::PAGE, NOW);
-    assert_eq!((first.code(), first.needs.len()), ("MANIFEST_UNAVAILABLE", 1));
-    let again = site.judge(&good_request(), Target::PAGE, NOW.saturating_add(1_000));
-    assert_eq!((again.code(), again.needs.len()), ("MANIFEST_UNAVAILABLE", 0));
-}
-
-#[test]
-fn r7_a_key_is_refused_by_its_first_bytes() {
-    let mut key = agent_key().public().to_text().as_str().as_bytes().to_vec();
-    key[2] = b'K';
-    assert_eq!(code(site(), &with(good_request(), "x-imagxp-public-key", &key)), "KEY_FORMAT");
-}
-
-#[test]
-fn r8_a_signature_is_128_lower_case_digits() {
-    for signature in ["", "0", "zz", &"g".repeat(128), &"0".repeat(127), &"A".repeat(128), &"0".repeat(130)] {
-        let said = code(site(), &with(good_request(), "x-imagxp-signature", signature.as_bytes()));
-        assert_eq!(said, if signature.is_empty() { "HEADERS_PARTIAL" } else { "SIGNATURE_FORMAT" }, "{signature}");
-    }
-}
-
-#[test]
-fn r9_a_payload_has_one_text() {
-    base64_hex_and_spki_have_one_form();
-    assert_eq!(code(site(), &with(good_request(), "x-imagxp-payload", b"e30=\n")), "HEADER_BYTES");
-    assert_eq!(code(site(), &with(good_request(), "x-imagxp-payload", b"e31=")), "BASE64_INVALID");
-}
-
-#[test]
-fn r10_signer_and_verifier_read_the_same_json() {
-    members_are_there_once();
-    numbers_do_not_overflow();
-    assert_eq!(said_to_text(&payload_and("\"x\":\"\\ud800\"")), "JSON_LONE_SURROGATE");
-}
-
-#[test]
-fn r11_a_ts_that_cannot_be_read_is_refused() {
-    let unreadable = ["garbage", "", "never", "2026-02-30T00:00:00Z", "2026-01-26T24:00:00Z", "2026-01-26T12:00:00"];
-    for ts in unreadable.into_iter().chain(["+275760-09-13T00:00:00Z", "Mon, 26 Jan 2026 12:00:00 GMT"]) {
-        assert_eq!(said_to(&payload_with(NOW, "ts", json!(ts))), "TIMESTAMP_INVALID", "{ts}");
-    }
-}
-
-#[test]
-fn r12_nobody_vouches_for_himself() {
-    edge_headers_count_only_when_vouched_for();
-    let strict = site_with(json!({ "strategy": "STRICT" }));
-    assert_eq!(code(strict, &vec![("x-vercel-id".to_owned(), b"fra1".to_vec())]), "IDENTITY_REQUIRED");
-}
-
-#[test]
-fn r13_a_visa_is_for_one_publisher_one_agent_and_if_wanted_one_request() {
-    a_visa_names_the_publisher();
-    a_visa_is_its_holders_own();
-    a_visa_is_es256();
-    let mut shop = shop(json!({ "visa_single_use": true }));
-    let token = visa(&header(), &claims_with("jti", json!("sale-1")));
-    assert_eq!(shop.judge(&paying(&token), Target::PAGE, NOW).code(), "OK");
-    let next = signed_value(&payload_with(NOW, "nonce", json!("another-nonce-of-the-agent")), &agent_key());
-    let next = with(next, "x-imagxp-credential", token.as_bytes());
-    assert_eq!(shop.judge(&next, Target::PAGE, NOW).code(), "VISA_USED");
-    assert_eq!(code(self::shop(json!({ "visa_binding": "require" })), &paying(&token)), "VISA_BINDING");
-}
-
-#[test]
-fn r14_a_key_set_is_fetched_once() {
-    let mut shop = shop(json!({}));
-    let token = visa(&header(), &claims());
-    assert_eq!(shop.judge(&paying(&token), Target::PAGE, NOW).needs, [manifest_url(AGENT), JWKS_URL.to_owned()]);
-    let next = signed_value(&payload_with(NOW, "nonce", json!("another-nonce-of-the-agent")), &agent_key());
-    let story = shop.judge(&with(next, "x-imagxp-credential", token.as_bytes()), Target::PAGE, NOW);
-    assert_eq!((story.code(), story.needs.len()), ("OK", 0));
-}
-
-#[test]
-fn r15_the_misprinted_prefix_is_named_in_the_help() {
-    assert!(Error::KeyFormat.help().contains("MFKw"));
-}
-
-#[test]
-fn r16_there_is_no_other_algorithm() {
-    // The SPKI of an Ed25519 key, and a P-384 prefix at P-256's length.
-    for key in
-        ["MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=", &"MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE".repeat(4)]
-    {
-        assert_eq!(code(site(), &with(good_request(), "x-imagxp-public-key", key.as_bytes())), "KEY_FORMAT");
-    }
-    a_visa_is_es256();
-}
-
-#[test]
-fn r17_no_name_forges_a_line_of_a_log() {
-    for name in ["bot.example.com\n[IDENTITY] granted", "bot.example.com\r", "bot.example.com\u{1b}[2J"] {
-        assert_eq!(said_to(&payload_with(NOW, "agent_id", json!(name))), "AGENT_ID_INVALID");
-    }
-}
-
-#[test]
 fn an_omitted_policy_binds_identities_and_is_passive() {
     let mut words = vec![0; Policy::WORDS];
     let policy = Policy::parse(b"{}", &mut words).expect("a policy");
     assert!(policy.requires_identity());
     let story = Site::new(&json!({})).expect("a policy").judge(&Vec::new(), Target::PAGE, NOW);
     assert_eq!(story.result.map(|admission| admission.visitor), Ok(Visitor::UnidentifiedBot));
+}
+
+/// docs/protocol.md section 11 has a row for each of these tests, and each of its rows a test.
+#[test]
+fn every_departure_has_a_row_and_every_row_a_test() {
+    let page = include_str!("../../docs/protocol.md");
+    let (_, section) = page.split_once("\n## 11.").expect("the section");
+    let (section, _) = section.split_once("\n## 12.").expect("the next");
+    let sources = [
+        include_str!("departures.rs"),
+        include_str!("departures/lenient.rs"),
+        include_str!("departures/visas.rs"),
+        include_str!("departures/faults.rs"),
+    ];
+    let tests = |source: &'static str| {
+        let source = source.split("#[test]\n").skip(1);
+        let names = source.filter_map(|rest| rest.strip_prefix("pub(super) ").unwrap_or(rest).split(['(', ' ']).nth(1));
+        names.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let names: Vec<_> = sources.iter().flat_map(|source| tests(source)).collect();
+    for row in section.lines().filter(|line| line.starts_with("| ") && !line.contains("`r1_`")) {
+        let cell = row.trim_end_matches(" |").rsplit("| ").next().expect("a cell");
+        let known = cell == "test" || cell == "---" || names.iter().any(|name| cell.contains(&format!("`{name}`")));
+        assert!(known, "no test for {row}");
+    }
+    let beside =
+        ["an_omitted_policy_binds_identities_and_is_passive", "every_departure_has_a_row_and_every_row_a_test"];
+    for name in names.iter().filter(|name| !name.starts_with('r') && !beside.contains(&name.as_str())) {
+        assert!(section.contains(&format!("`{name}`")), "no row for {name}");
+    }
+    let faults = tests(sources[3]);
+    for number in 1..=17 {
+        assert!(faults.iter().any(|name| name.starts_with(&format!("r{number}_"))), "no test for R{number}");
+    }
 }

@@ -1,5 +1,10 @@
 //! Evidence: what is written is read and proven; whatever is altered is found and named; a torn last line is recovered.
 
+mod evidence {
+    mod largest;
+    mod tampering;
+}
+
 use imagxp::broker::{PublishedKey, Visa, issue_visa, write_jwks};
 use imagxp::evidence::{
     Check, Decided, Decision, Document, Fault, Fetched, Finding, Findings, Head, Log, Record, Summary, Target, What,
@@ -219,6 +224,26 @@ fn audit(text: &[u8]) -> (Vec<Fault>, Summary) {
     (faults, summary)
 }
 
+/// Chain and checkpoints only.
+fn chain(text: &[u8]) -> (Vec<Fault>, Summary) {
+    walk(text, true)
+}
+
+/// The same, with or without the dear part.
+fn walk(text: &[u8], signatures: bool) -> (Vec<Fault>, Summary) {
+    let keys = [publisher()];
+    let mut log = Log::new(&keys);
+    let mut lines = text.split(|byte| *byte == b'\n').peekable();
+    let mut faults = Vec::new();
+    while let Some(line) = lines.next() {
+        if lines.peek().is_none() {
+            return (faults, log.finish(line));
+        }
+        faults.extend(if signatures { log.line(line).err() } else { log.line_unchecked(line).err() });
+    }
+    unreachable!()
+}
+
 fn decisions(text: &str) -> (Vec<Decision<'_>>, Vec<Document<'_>>) {
     let (mut decisions, mut documents) = (Vec::new(), Vec::new());
     for line in text.lines() {
@@ -303,280 +328,4 @@ fn checks_in_a_batch() {
     let unchecked = decisions[1].prove_unchecked(&documents, &mut [0; 65_536]).unwrap();
     assert_eq!((unchecked.signature, unchecked.visa), (Finding::Unknown, Finding::Unknown));
     assert_eq!((unchecked.manifest, unchecked.visa_key), (Finding::Proven, Finding::Proven));
-}
-
-/// Any flipped bit of a log that ends with a checkpoint is found, at its line or the one behind it.
-#[test]
-fn every_flipped_byte_is_found() {
-    let book = book();
-    let text = book.text.as_bytes();
-    let starts: Vec<usize> = core::iter::once(0)
-        .chain(text.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(at, _)| at + 1))
-        .collect();
-    // Every byte with one bit; all bits in turn along the text.
-    for at in 0..text.len() - 1 {
-        let mut text = text.to_vec();
-        text[at] ^= 1 << (at % 7);
-        // Signatures only where nothing else shows it.
-        let (mut faults, _) = walk(&text, false);
-        if faults.is_empty() {
-            (faults, _) = chain(&text);
-        }
-        let line = starts.iter().filter(|start| **start <= at).count() as u64;
-        let first = faults.first().unwrap_or_else(|| panic!("byte {at} of line {line}"));
-        assert!(first.line == line || first.line == line + 1, "byte {at} of line {line}: {faults:?}");
-    }
-    // The very last newline: the line is torn, and the checkpoint not there.
-    let mut torn = text.to_vec();
-    *torn.last_mut().unwrap() = b' ';
-    let (_, summary) = chain(&torn);
-    assert!(summary.torn > 0 && summary.unsealed > 0);
-}
-
-/// Chain and checkpoints only.
-fn chain(text: &[u8]) -> (Vec<Fault>, Summary) {
-    walk(text, true)
-}
-
-/// The same, with or without the dear part.
-fn walk(text: &[u8], signatures: bool) -> (Vec<Fault>, Summary) {
-    let keys = [publisher()];
-    let mut log = Log::new(&keys);
-    let mut lines = text.split(|byte| *byte == b'\n').peekable();
-    let mut faults = Vec::new();
-    while let Some(line) = lines.next() {
-        if lines.peek().is_none() {
-            return (faults, log.finish(line));
-        }
-        faults.extend(if signatures { log.line(line).err() } else { log.line_unchecked(line).err() });
-    }
-    unreachable!()
-}
-
-fn lines(text: &str) -> Vec<String> {
-    text.lines().map(str::to_owned).collect()
-}
-
-fn joined(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
-}
-
-#[test]
-fn removed_added_and_swapped_records_are_named() {
-    let whole = lines(&book().text);
-    let count = whole.len();
-    for at in 0..count - 1 {
-        // Removed: the next line does not follow, and the next checkpoint counts one too many.
-        let mut fewer = whole.clone();
-        fewer.remove(at);
-        let (faults, _) = chain(joined(&fewer).as_bytes());
-        assert_eq!(faults[0], Fault { line: at as u64 + 1, what: What::Chain }, "removed {at}");
-
-        // Added: a copy of an older line, or of itself.
-        for copy in [0, at] {
-            let mut more = whole.clone();
-            more.insert(at + 1, whole[copy].clone());
-            let (faults, _) = chain(joined(&more).as_bytes());
-            assert_eq!(faults[0].line, at as u64 + 2, "added behind {at}: {faults:?}");
-            assert!(matches!(faults[0].what, What::Chain | What::Previous));
-            // The line behind it still follows on the one before: but for a copy of that very one.
-            let behind = Fault { line: at as u64 + 3, what: What::Previous };
-            assert_eq!(faults.contains(&behind), copy != at, "added behind {at}: {faults:?}");
-        }
-
-        let mut swapped = whole.clone();
-        swapped.swap(at, at + 1);
-        let (faults, _) = chain(joined(&swapped).as_bytes());
-        assert_eq!(faults[0], Fault { line: at as u64 + 1, what: What::Chain }, "swapped {at}");
-    }
-    // A swap of neighbours, line by line: neither follows, and the one behind follows on the first of them.
-    let mut swapped = whole.clone();
-    swapped.swap(1, 2);
-    let (faults, _) = chain(joined(&swapped).as_bytes());
-    let named: Vec<_> = faults.iter().map(|fault| (fault.line, fault.what)).collect();
-    assert_eq!(named, [(2, What::Chain), (3, What::Previous), (4, What::Previous)]);
-
-    // The end can be cut off: the summary says how much is unsigned, and a head kept elsewhere shows it.
-    let cut = joined(&whole[..count - 1]);
-    let (faults, summary) = chain(cut.as_bytes());
-    assert!(faults.is_empty() && summary.unsealed > 0 && summary.head != book().head);
-}
-
-/// Someone who writes the chain anew cannot sign the checkpoints.
-#[test]
-fn a_rewritten_chain_fails_at_its_checkpoint() {
-    let whole = lines(&book().text);
-    let mut head = Head::EMPTY;
-    let mut forged = String::new();
-    for (at, line) in whole.iter().enumerate().filter(|(at, _)| *at != 1) {
-        let old: String = line.split("\"prev\":\"").nth(1).unwrap()[..64].to_owned();
-        let new: String = head.hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        let line = line.replace(&old, &new);
-        head = head.after(&line);
-        forged.push_str(&line);
-        forged.push('\n');
-        let _ = at;
-    }
-    let (faults, summary) = chain(forged.as_bytes());
-    assert!(matches!(faults[0].what, What::Count { .. }), "{faults:?}");
-    assert!(faults.iter().any(|fault| fault.what == What::Signature) && summary.unsealed > 0, "{faults:?}");
-
-    // With the counts put right, the signatures fail; with another key, too.
-    let mut stranger = Book::new();
-    stranger.document("https://a.example.com/x", b"{}", NOW);
-    stranger.append(|head, out| write_checkpoint(&key(8), head, NOW, Signing::default(), out).map(str::len));
-    let (faults, summary) = chain(stranger.text.as_bytes());
-    assert_eq!((faults.as_slice(), summary.unsealed), (&[Fault { line: 2, what: What::Key }][..], 2));
-}
-
-#[test]
-fn a_torn_last_line_is_recovered() {
-    let mut book = book();
-    let whole = book.text.len();
-    let head = book.head;
-    book.document("https://a.example.com/x", b"{}", NOW);
-    for torn in whole..book.text.len() {
-        let (faults, summary) = chain(&book.text.as_bytes()[..torn]);
-        assert!(faults.is_empty());
-        assert_eq!(summary, Summary { head, bytes: whole as u64, unsealed: 0, torn: torn - whole, faults: 0 });
-    }
-    // The writer cuts the file there and goes on.
-    let mut again = Book { text: book.text[..whole].to_owned(), head };
-    again.checkpoint(NOW.saturating_add(3_000));
-    assert_eq!(chain(again.text.as_bytes()).0, []);
-    assert_eq!(chain(b"").1, Summary { head: Head::EMPTY, bytes: 0, unsealed: 0, torn: 0, faults: 0 });
-
-    // And a reader who trusts a head goes on from there.
-    let keys = [publisher()];
-    let mut log = Log::resume(&keys, head);
-    assert!(log.line(again.text[whole..].trim_end().as_bytes()).is_ok());
-}
-
-/// A verdict that its own evidence does not bear out.
-#[test]
-fn a_lying_verdict_is_found() {
-    let book = book();
-    let whole = lines(&book.text);
-    let judge = |line: &str| {
-        let Record::Decision(decision) = Record::parse(line.as_bytes()).unwrap().0 else { panic!("a decision") };
-        let (_, documents) = decisions(&book.text);
-        decision.prove(&documents, &mut [0; 65_536]).unwrap().bear_out(decision.outcome)
-    };
-    let admitted = whole.iter().find(|line| line.contains("\"code\":\"OK\"")).unwrap();
-    assert_eq!(judge(admitted), Ok(()));
-    assert_eq!(judge(&admitted.replace("\"target\":\"/a\"", "\"target\":\"/b\"")), Err(What::Document));
-    assert_eq!(judge(&admitted.replace("\"proof\":\"NONE\"", "\"proof\":\"VISA\"")), Err(What::Signature));
-    let sent = whole.iter().find(|line| line.contains("KEY_MISMATCH")).unwrap();
-    let lie = sent.replace(
-        r#"{"code":"KEY_MISMATCH"}"#,
-        r#"{"bound":"exact","code":"OK","proof":"NONE","visitor":"VERIFIED_AGENT"}"#,
-    );
-    assert_eq!(judge(sent), Ok(()));
-    assert_eq!(judge(&lie), Err(What::Document));
-    let at = admitted.find("x-imagxp-signature").unwrap() + 21;
-    let mut forged = admitted.clone();
-    forged.replace_range(at..at + 1, if &forged[at..at + 1] == "0" { "1" } else { "0" });
-    assert_eq!(judge(&forged), Err(What::Signature));
-}
-
-#[test]
-fn visitors_and_large_targets() {
-    let mut book = Book::new();
-    let mut words = [0; Policy::WORDS];
-    let policy = Policy::parse(b"{}", &mut words).unwrap();
-    let targets = ["/".repeat(2_048), "/".repeat(2_049), "/\"\u{1}\u{65e5}".to_owned()];
-    for target in &targets {
-        let visit = Visit {
-            method: "G\nET",
-            scheme: "https",
-            authority: "pub.example.com",
-            target,
-            vouched: 0,
-            headers: Headers::new(),
-        };
-        let mut scratch = [0; Request::SCRATCH];
-        let request = Request::parse(&visit, &mut scratch).unwrap();
-        let mut memory = vec![0; KeyCache::words(&SIZES)];
-        let keys = KeyCache::new(&mut memory, &SIZES, &[1; 32]).unwrap();
-        let Ok(Step::Verified(verified)) = request.verify(&policy, &keys.read(), NOW) else { panic!("a visitor") };
-        let verdict = Ok(verified.grant());
-        let decided = Decided { visit: &visit, received: NOW, decided: NOW, documents: &[], visa_key: None, verdict };
-        book.append(|head, out| write_decision(&decided, head, out).map(str::len));
-        let too_many = Decided { documents: &[[0; 32]; 5], ..decided };
-        assert_eq!(write_decision(&too_many, &Head::EMPTY, &mut [0; 4096]), Err(Error::AbiLength));
-    }
-    book.checkpoint(NOW);
-    assert_eq!(audit(book.text.as_bytes()).0, []);
-    let (decisions, _) = decisions(&book.text);
-    assert_eq!(decisions[0].target, Target::Text(targets[0].as_str()));
-    assert_eq!(decisions[1].target, Target::Hash(sha256(targets[1].as_bytes())));
-    assert_eq!(decisions[2].target, Target::Hash(sha256(targets[2].as_bytes())));
-    assert_eq!(decisions[0].method, Target::Hash(sha256(b"G\nET")));
-    let absent = decisions[0].prove(&[], &mut []).unwrap();
-    assert_eq!((absent.signature, absent.manifest, absent.bound), (Finding::Absent, Finding::Absent, Finding::Absent));
-}
-
-/// The largest headers there can be, all of them quotes: the line stays within its bound.
-#[test]
-fn the_largest_decision() {
-    for filler in ["\"", "a"] {
-        let feedback = "\"".repeat(spec::request::FEEDBACK_MAX);
-        let used = ["x-imagxp-feedback", "x-imagxp-credential", "x-imagxp-proof"].map(str::len).iter().sum::<usize>();
-        let left = spec::request::HEADERS_MAX - used - feedback.len();
-        let (credential, proof) = (filler.repeat(left / 2), filler.repeat(left - left / 2));
-        let mut headers = Headers::new();
-        for (name, value) in
-            [("x-imagxp-feedback", &feedback), ("x-imagxp-credential", &credential), ("x-imagxp-proof", &proof)]
-        {
-            headers.add(name.as_bytes(), value.as_bytes()).unwrap();
-        }
-        let (authority, target) = ("a".repeat(262), "a".repeat(2_048));
-        let visit =
-            Visit { method: &authority, scheme: "https", authority: &authority, target: &target, vouched: 0, headers };
-        let verdict = Err(Error::JsonTooManyMembers);
-        let visa_key = publisher();
-        let decided = Decided {
-            visit: &visit,
-            received: NOW,
-            decided: NOW,
-            documents: &[[0; 32]; 4],
-            visa_key: Some(&visa_key),
-            verdict,
-        };
-        let mut out = [0; spec::evidence::DECISION_MAX];
-        let line = write_decision(&decided, &Head::EMPTY, &mut out).unwrap();
-        assert!(Record::parse(line.trim_end().as_bytes()).is_ok());
-    }
-}
-
-#[test]
-fn the_largest_document() {
-    let url = format!("https://a.example.com/{}", "a".repeat(2_048 - 22));
-    let body = vec![b'x'; spec::document::JWKS_MAX];
-    let mut book = Book::new();
-    for len in [0, 1, 2, 3, 767, 768, 769, body.len()] {
-        book.document(&url, &body[..len], NOW);
-    }
-    assert_eq!(chain(book.text.as_bytes()).0, []);
-    let (_, documents) = decisions(&book.text);
-    let mut scratch = vec![0; body.len()];
-    assert_eq!(documents[7].body(&mut scratch), Ok(&body[..]));
-    assert_eq!(documents[0].body(&mut []), Ok(&b""[..]));
-    assert_eq!(documents[3].sha256, sha256(b"xxx"));
-
-    let mut out = vec![0; 100_000];
-    let big = vec![0; body.len() + 1];
-    for (url, body) in [(url.as_str(), &big[..]), (&format!("{url}a"), b""), ("https://a\"", b"")] {
-        let document = Fetched { url, body, at: NOW };
-        assert_eq!(write_document(&document, &Head::EMPTY, &mut out), Err(Error::AbiLength));
-    }
-}
-
-#[test]
-fn when_a_checkpoint_is_due() {
-    let at = |count| Head { count, ..Head::EMPTY };
-    assert!(!at(5).wants_checkpoint(&at(5), 10_000));
-    assert!(!at(6).wants_checkpoint(&at(5), 999));
-    assert!(at(6).wants_checkpoint(&at(5), 1_000));
-    assert!(at(1_005).wants_checkpoint(&at(5), 0));
 }
