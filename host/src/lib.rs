@@ -8,13 +8,22 @@
 //!   everything on the clock and within a budget.
 //! - [`publisher`]: a policy, a snapshot of the key cache that is swapped and never written while it is read, and one
 //!   replay cache behind a lock: request in, decision out.
+//! - [`load`]: how much verifying one client, and all together, can cause.
 //!
 //! Nothing here logs, and nothing is global. Time and randomness are taken from the system in [`system`] alone.
 #![forbid(unsafe_code)]
 
+mod bucket;
 pub mod fetch;
+pub mod load;
 pub mod publisher;
 pub mod system;
 
 pub use fetch::{Fetched, Fetcher, Pending, Settings};
+pub use load::Load;
 pub use publisher::{Decision, Publisher, Refused};
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -16,6 +16,7 @@ use imagxp::{
 };
 
 use crate::fetch::{Fetched, Fetcher, Wanted};
+use crate::load::{Gate, Load};
 use crate::system;
 
 /// How much a publisher remembers.
@@ -37,6 +38,7 @@ pub struct Publisher {
     writer: Mutex<()>,
     replay: Mutex<Box<[u64]>>,
     fetcher: Fetcher,
+    gate: Gate,
 }
 
 /// What was decided, when, and on what grounds.
@@ -107,7 +109,13 @@ impl Publisher {
         let mut replay = zeroed(ReplayCache::words(memory.replay_slots));
         ReplayCache::new(&mut replay, &seed()?, memory.accept_from)?;
         let (keys, replay) = (ArcSwap::from_pointee(keys), Mutex::new(replay));
-        Ok(Self { policy: words, keys, writer: Mutex::default(), replay, fetcher })
+        Ok(Self { policy: words, keys, writer: Mutex::default(), replay, fetcher, gate: Gate::new(&Load::default()) })
+    }
+
+    /// The same with other limits than [`Load::default`].
+    #[must_use]
+    pub fn with_load(self, load: &Load) -> Self {
+        Self { gate: Gate::new(load), ..self }
     }
 
     /// The policy.
@@ -133,7 +141,7 @@ impl Publisher {
     }
 
     /// Decides about a request, as [`Request::parse`] read or refused it. `client` is the address that it came from,
-    /// for the budget of fetches.
+    /// for the budgets of fetches and of signatures that fail.
     ///
     /// # Errors
     /// `ABI_STATE`, in practice never: a refusal is a decision, too.
@@ -164,16 +172,19 @@ impl Publisher {
         documents: &mut Vec<Document>,
     ) -> Result<Verified<'r>, Error> {
         loop {
-            match self.step(request)? {
+            match self.step(request, client)? {
                 Step::Verified(verified) => return Ok(verified),
                 Step::Need(need) => documents.push(self.fetch(&need, client).await?),
             }
         }
     }
 
-    fn step<'r>(&'r self, request: &'r Request<'_>) -> Result<Step<'r>, Error> {
+    /// One look at the request. A visitor without headers costs no check, and takes no place.
+    fn step<'r>(&'r self, request: &'r Request<'_>, client: Option<IpAddr>) -> Result<Step<'r>, Error> {
+        let _place = request.payload_json().map(|_| self.gate.enter(client)).transpose()?;
         let snapshot = self.keys.load();
-        request.verify(&self.policy()?, &Keys::attach(&snapshot)?, system::now())
+        let step = request.verify(&self.policy()?, &Keys::attach(&snapshot)?, system::now());
+        step.inspect_err(|error| self.gate.count(client, *error))
     }
 
     async fn fetch(&self, need: &Need<'_>, client: Option<IpAddr>) -> Result<Document, Error> {

@@ -111,6 +111,21 @@ async fn broken_answers() {
     }
 }
 
+/// SSRF-10: whoever waits for the answer cannot tell one failure from another. Only the least time is a promise.
+#[tokio::test]
+async fn no_failure_of_a_strangers_name_is_quick() {
+    let world = World::answering("404 Gone", b"").await.name("private.example.com", &["10.0.0.1"]);
+    let world = Arc::new(world);
+    let failure = Duration::from_millis(300);
+    let limits = Limits { failure, ..Limits::default() };
+    let fetcher = Fetcher::new(Settings { limits, ..world.settings() });
+    for (name, why) in [(NAME, "answers"), ("private.example.com", "address"), ("nowhere.example.com", "resolve")] {
+        let began = Instant::now();
+        let fetched = manifest(&fetcher, name).await.unwrap();
+        assert!(fetched.reason().is_some() && began.elapsed() >= failure, "{why}: {fetched:?}");
+    }
+}
+
 /// No step of a fetch can hold it for longer than 1.5 s.
 #[tokio::test]
 async fn slowness() {

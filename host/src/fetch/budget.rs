@@ -8,8 +8,9 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Limits;
-use super::address::{client_of, network_of};
+use super::address::network_of;
 use super::reason::Reason;
+use crate::bucket::{Bucket, Clients};
 
 /// The budget of one fetcher.
 pub(crate) struct Budget {
@@ -21,12 +22,8 @@ pub(crate) struct Budget {
 
 struct Names {
     all: Bucket,
-    clients: HashMap<IpAddr, Bucket>,
-    per_client_per_s: u32,
+    clients: Clients,
 }
-
-/// Clients remembered at a time. When there are more, those with a full bucket are forgotten: they lose nothing.
-const CLIENTS_MAX: usize = 4_096;
 
 /// Leave to fetch one document; given back when dropped. Configured documents are few and need no leave.
 pub(crate) struct Ticket(#[expect(dead_code, reason = "held for its drop")] Option<OwnedSemaphorePermit>);
@@ -34,9 +31,8 @@ pub(crate) struct Ticket(#[expect(dead_code, reason = "held for its drop")] Opti
 impl Budget {
     pub(crate) fn new(limits: &Limits) -> Self {
         let names = Names {
-            all: Bucket::new(limits.names_per_s),
-            clients: HashMap::new(),
-            per_client_per_s: limits.per_client_per_s,
+            all: Bucket::new(limits.names_per_s, limits.names_per_s, Instant::now()),
+            clients: Clients::new(limits.per_client_per_s, limits.per_client_per_s),
         };
         Self {
             fetches: Arc::new(Semaphore::new(limits.fetches)),
@@ -95,55 +91,13 @@ impl Drop for Place {
 impl Names {
     /// The client's own bucket first: who floods must not empty everybody's.
     fn take(&mut self, client: Option<IpAddr>, now: Instant) -> bool {
-        if let Some(client) = client {
-            if self.clients.len() >= CLIENTS_MAX {
-                self.clients.retain(|_, bucket| !bucket.is_full(now));
-            }
-            let fresh = Bucket::new(self.per_client_per_s);
-            if self.clients.len() < CLIENTS_MAX && !self.clients.entry(client_of(client)).or_insert(fresh).take(now) {
-                return false;
-            }
-        }
-        self.all.take(now)
-    }
-}
-
-/// So many a second, and at most a second's worth at once.
-struct Bucket {
-    per_s: f64,
-    tokens: f64,
-    at: Instant,
-}
-
-impl Bucket {
-    fn new(per_s: u32) -> Self {
-        Self { per_s: per_s.into(), tokens: per_s.into(), at: Instant::now() }
-    }
-
-    fn take(&mut self, now: Instant) -> bool {
-        self.tokens = self.level(now);
-        self.at = now;
-        let enough = self.tokens >= 1.0;
-        if enough {
-            self.tokens -= 1.0;
-        }
-        enough
-    }
-
-    fn level(&self, now: Instant) -> f64 {
-        let earned = now.saturating_duration_since(self.at).as_secs_f64() * self.per_s;
-        (self.tokens + earned).min(self.per_s)
-    }
-
-    fn is_full(&self, now: Instant) -> bool {
-        self.level(now) >= self.per_s
+        client.is_none_or(|client| self.clients.take(client, now)) && self.all.take(now)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn one_client_cannot_use_up_the_budget_of_all() {
@@ -156,14 +110,6 @@ mod tests {
         assert_eq!(passed(None), 0, "four in all");
         assert!(budget.begin(true, None).is_some(), "the operator's own");
         assert!(budget.begin_known(false).is_some(), "a refresh");
-    }
-
-    #[test]
-    fn a_bucket_fills_again() {
-        let (mut bucket, start) = (Bucket::new(2), Instant::now());
-        assert!(bucket.take(start) && bucket.take(start) && !bucket.take(start));
-        assert!(bucket.take(start + Duration::from_millis(501)));
-        assert!(!bucket.take(start + Duration::from_millis(502)));
     }
 
     #[test]

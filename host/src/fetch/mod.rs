@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use imagxp::{Answer, Kind, Need};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 pub use address::Range;
 pub use network::Network;
@@ -95,6 +95,8 @@ pub struct Limits {
     pub first_byte: Duration,
     /// For everything.
     pub whole: Duration,
+    /// How long a stranger's fetch takes at least that brings no document: no failure is told from another by its time.
+    pub failure: Duration,
     /// Bytes of the answer's headers.
     pub header_bytes: usize,
     /// Fetches under way.
@@ -108,7 +110,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// threats.md SSRF-8, SSRF-9 and SSRF-12.
+    /// threats.md SSRF-8, SSRF-9, SSRF-10 and SSRF-12.
     fn default() -> Self {
         Self {
             resolve: Duration::from_millis(500),
@@ -116,6 +118,7 @@ impl Default for Limits {
             tls: Duration::from_millis(800),
             first_byte: Duration::from_millis(1_000),
             whole: Duration::from_millis(1_500),
+            failure: Duration::from_millis(1_500),
             header_bytes: 16 * 1_024,
             fetches: 64,
             per_network: 8,
@@ -247,8 +250,12 @@ impl Fetcher {
             let ticket = begin(&self.shared.budget)?;
             let shared = Arc::clone(&self.shared);
             Some(async move {
+                let began = Instant::now();
                 let fetched = shared.get(&wanted).await;
                 drop(ticket);
+                if !wanted.configured && fetched.reason().is_some() {
+                    sleep_until(began + shared.settings.limits.failure).await;
+                }
                 fetched
             })
         });
