@@ -18,12 +18,14 @@ mod print;
 mod progress;
 mod purpose;
 mod question;
+mod random;
 mod request_file;
 mod serve;
 mod sign;
 mod target;
 mod verdict;
 mod verifier;
+mod wish;
 
 use std::process::ExitCode;
 

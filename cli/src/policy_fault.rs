@@ -20,7 +20,7 @@ pub(crate) struct Fault {
 }
 
 /// What each member takes.
-const MEMBERS: [(&str, &str); 24] = [
+const MEMBERS: [(&str, &str); 25] = [
     ("allowTraining", "true or false"),
     ("allowRAG", "true or false"),
     ("allowAdSupportedAccess", "true or false"),
@@ -28,6 +28,7 @@ const MEMBERS: [(&str, &str); 24] = [
     ("requiresPayment", "true or false"),
     ("requireIdentityBinding", "true or false"),
     ("visa_single_use", "true or false"),
+    ("require_fresh", "true or false"),
     ("development", "true or false; development is for this machine only"),
     ("strategy", "PASSIVE, HYBRID or STRICT"),
     ("resource_binding", "exact, authority or off"),

@@ -66,6 +66,11 @@ fn escape(c: char) -> String {
     if acts { c.escape_unicode().to_string() } else { c.to_string() }
 }
 
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::shown;

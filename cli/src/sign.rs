@@ -1,9 +1,9 @@
 //! One signed request, as `sign`, `fetch` and `demo` make it.
 
 use imagxp::{Claims, KeyPair, SignedHeaders, Signing, UnixMillis, sign_request, spec};
-use imagxp_host::system;
 
 use crate::failure::Failure;
+use crate::random;
 
 /// What the command line calls itself when it visits a publisher.
 pub(crate) const USER_AGENT: &str = concat!("imagxp-cli/", env!("CARGO_PKG_VERSION"), " IMAGXP/1.1");
@@ -15,8 +15,7 @@ pub(crate) fn sign(
     visa: Option<&str>,
     now: UnixMillis,
 ) -> Result<Vec<(&'static str, String)>, Failure> {
-    let no_random = |error| Failure::failed(format!("the system gives no random bytes: {error}"), "");
-    let (nonce, hedge) = (system::random().map_err(no_random)?, system::random::<32>().map_err(no_random)?);
+    let (nonce, hedge) = (random::bytes()?, random::bytes::<32>()?);
     let mut out = [0; SignedHeaders::BYTES_MAX];
     let signing = Signing { hedge: &hedge, check: true };
     let signed = sign_request(key, claims, &nonce, now, signing, &mut out).map_err(Failure::of)?;

@@ -7,12 +7,12 @@ use imagxp::{
     Visit, Visitor,
 };
 use imagxp_host::fetch::{Fetched, Fetcher};
-use imagxp_host::system;
 use tokio::runtime::Runtime;
 
 use crate::failure::Failure;
 use crate::input;
 use crate::net::{self, Net};
+use crate::random;
 
 /// Where documents come from.
 pub(crate) struct Sources {
@@ -65,7 +65,7 @@ pub(crate) fn decide_then<T>(
     then: impl FnOnce(Result<&Grant<'_>, Error>, &[Asked]) -> T,
 ) -> Result<T, Failure> {
     let sizes = Sizes { tables: 0, ..Sizes::EMBEDDED };
-    let seed = system::random::<32>().map_err(|error| Failure::failed(format!("no random bytes: {error}"), ""))?;
+    let seed = random::bytes::<32>()?;
     let mut words = vec![0; KeyCache::words(&sizes)];
     let mut keys = KeyCache::new(&mut words, &sizes, &seed).map_err(Failure::of)?;
     let mut words = vec![0; ReplayCache::words(16)];

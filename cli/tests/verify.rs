@@ -110,6 +110,13 @@ fn refusals_are_explained() {
         let verdict: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(verdict["code"], code);
         assert_eq!(verdict["check"], check);
+        // As the refusal's body tells it: who stood behind the identity check was verified.
+        let (visitor, proof) = match code {
+            "PURPOSE_REFUSED" => ("VERIFIED_AGENT", serde_json::Value::Null),
+            "VISA_REQUIRED" => ("VERIFIED_AGENT", "NONE".into()),
+            _ => ("UNIDENTIFIED_BOT", serde_json::Value::Null),
+        };
+        assert_eq!((&verdict["visitor_type"], &verdict["proof_used"]), (&visitor.into(), &proof), "{code}");
         assert!(verdict["found"].as_str().unwrap().contains(found), "{verdict}");
         assert!(verdict["expected"].as_str().unwrap().contains(expected), "{verdict}");
         assert!(verdict["help"].as_str().is_some_and(|help| help.len() > 10), "{verdict}");

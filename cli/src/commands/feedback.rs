@@ -9,14 +9,12 @@ use imagxp::feedback::{self, Feedback as Word, Judgement, Outcome as Settled, Re
 use imagxp::jose::jws;
 use imagxp::key::{Digest, sha256};
 use imagxp::{Signing, UnixMillis, money, spec};
-use imagxp_host::system;
 use serde_json::{Value, json};
 
-use super::jcs::hex;
 use crate::failure::{Failure, Outcome};
 use crate::print::{ERROR, GOOD, shown};
 use crate::request_file::RequestFile;
-use crate::{clock, input, keys, print};
+use crate::{clock, input, keys, print, random};
 
 /// Sign feedback on what a page was worth, or verify it
 #[derive(Args)]
@@ -108,12 +106,7 @@ impl Sign {
     fn run(self) -> Outcome {
         let agent_id = self.agent.name(self.dev)?;
         let key = self.agent.key_pair()?;
-        let no_random = |error| Failure::failed(format!("the system gives no random bytes: {error}"), "");
-        let hedge = system::random::<32>().map_err(no_random)?;
-        let jti = match &self.jti {
-            Some(jti) => jti.clone(),
-            None => hex(&system::random::<16>().map_err(no_random)?),
-        };
+        let (hedge, jti) = (random::bytes::<32>()?, random::name_or(self.jti.as_deref())?);
         let request = self.request.as_deref().map(payload_digest).transpose()?;
         let visa = self.visa.as_deref().map(visa_name).transpose()?;
         let word = Word {

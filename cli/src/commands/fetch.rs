@@ -9,8 +9,8 @@ use http::Response;
 use http::header::LOCATION;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use imagxp::Error;
 use imagxp::story::{Sent, Story};
-use imagxp::{Claims, Error};
 use imagxp_host::fetch::{Settings, address::Reach, target::Target};
 use imagxp_host::{publisher::lines, system};
 use tokio::io::AsyncWriteExt as _;
@@ -18,7 +18,8 @@ use tokio::time::timeout;
 
 use crate::client::{Connection, broken};
 use crate::failure::{Failure, Outcome};
-use crate::{keys, net, print, purpose, sign, target};
+use crate::wish::Wish;
+use crate::{net, print};
 
 /// Get a page with a signed request, as an agent does
 #[derive(Args)]
@@ -31,19 +32,8 @@ Examples:
   imagxp fetch https://pub.example.com/a --purpose QUOTATION --include --output page.html
   imagxp fetch http://localhost:3000/a --purpose SUMMARY --dev --agent-id localhost:8080")]
 pub(crate) struct Fetch {
-    /// The URL
-    url: String,
     #[command(flatten)]
-    agent: keys::Agent,
-    /// What the content is wanted for
-    #[arg(long, value_name = "PURPOSE", value_parser = purpose::NAMES, ignore_case = true)]
-    purpose: String,
-    /// Say that ads are shown beside the content
-    #[arg(long)]
-    ads_displayed: bool,
-    /// A visa to send along (x-imagxp-credential)
-    #[arg(long, value_name = "TOKEN")]
-    visa: Option<String>,
+    wish: Wish,
     /// Write the page to this file
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -56,9 +46,6 @@ pub(crate) struct Fetch {
     /// Seconds for the whole request
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     max_time: u64,
-    /// Development mode: localhost names, plain http to this machine
-    #[arg(long)]
-    dev: bool,
     #[command(flatten)]
     net: net::Net,
 }
@@ -68,12 +55,11 @@ const REFUSAL_MAX: usize = 4_096;
 
 impl Fetch {
     pub(crate) fn run(self) -> Outcome {
-        target::announce_development(self.dev);
-        let target = target::parse(&self.url, self.dev)?;
+        let target = self.wish.target()?;
         let runtime = net::runtime()?;
         let settings = {
             let _inside = runtime.enter();
-            self.net.settings(self.dev)?
+            self.net.settings(self.wish.dev)?
         };
         let limit = Duration::from_secs(self.max_time);
         let fetched = runtime.block_on(async { timeout(limit, self.fetch(&target, &settings)).await });
@@ -81,19 +67,12 @@ impl Fetch {
     }
 
     async fn fetch(&self, target: &Target, settings: &Settings) -> Outcome {
-        let key = self.agent.key_pair()?;
         let url = target.url();
-        let claims = Claims {
-            agent_id: self.agent.name(self.dev)?,
-            resource: &url,
-            purpose: purpose::of(&self.purpose.to_ascii_uppercase()),
-            ads_displayed: self.ads_displayed,
-        };
-        let signed = system::now();
-        let headers = sign::sign(&key, &claims, self.visa.as_deref(), signed)?;
+        let (claims, key, signed) = (self.wish.claims(&url)?, self.wish.agent.key_pair()?, system::now());
+        let headers = self.wish.sign(&key, &claims, signed)?;
         let mut told = Sent { claims: &claims, key: key.public(), signed, sent: None, answer: None };
         // The user typed the URL: any address is good. Time is bounded as a whole.
-        let reach = if self.dev { Reach::Loopback } else { Reach::Anywhere };
+        let reach = if self.wish.dev { Reach::Loopback } else { Reach::Anywhere };
         let mut connection = Connection::open(target, settings, &reach, Duration::from_secs(self.max_time)).await?;
         told.sent = Some(system::now());
         let response = connection.get(target, &headers).await?;

@@ -11,10 +11,10 @@ use imagxp_host::system;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::jcs::{canonical, hex};
+use super::jcs::canonical;
 use crate::failure::{Failure, Outcome};
 use crate::keys::{PRIVATE_KEY, value_of};
-use crate::print::{line, row, shown};
+use crate::print::{hex, line, row, shown};
 use crate::request_file::RequestFile;
 use crate::{clock, input};
 
@@ -196,10 +196,18 @@ fn show_manifest(text: &[u8], json: &Value) -> Shown {
                 let state = key.check(now_s).map_or_else(|error| error.name(), |()| "good now");
                 row("key", &format!("{} ({state})", key.key.kid().as_str()))?;
             }
+            for revoked in keys.revoked() {
+                row("revoked", &format!("{} from {}", revoked.kid.as_str(), revoked_from(revoked.at_s)))?;
+            }
             row("served at", &format!("https://{}{}", shown(agent_id), spec::MANIFEST_PATH))
         }
         Err(error) => row("refused", &format!("{}: {}", error.name(), error.help())),
     }
+}
+
+fn revoked_from(at_s: u64) -> String {
+    let at = i64::try_from(at_s).ok().and_then(|s| s.checked_mul(1_000)).map(UnixMillis::from_ms);
+    at.map_or_else(|| format!("second {at_s}"), clock::text)
 }
 
 fn jwk(jwk: &Value) -> Shown {

@@ -63,8 +63,3 @@ pub(crate) fn canonical(json: &[u8], limits: &Limits) -> Result<Vec<u8>, imagxp:
     jcs::write(&document.root(), &mut bytes)?;
     Ok(bytes.0)
 }
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}

@@ -7,12 +7,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use imagxp::KeyPair;
-use imagxp_host::system;
 use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Outcome};
 use crate::keys::{PRIVATE_KEY, PUBLIC_KEY};
-use crate::print;
+use crate::{print, random};
 
 /// Make a new key pair
 #[derive(Args)]
@@ -45,9 +44,7 @@ impl Keygen {
 /// A new key pair.
 pub(crate) fn generate() -> Result<KeyPair, Failure> {
     loop {
-        let random = system::random::<32>().map(Zeroizing::new);
-        let random =
-            random.map_err(|error| Failure::failed(format!("the system gives no random bytes: {error}"), ""))?;
+        let random = Zeroizing::new(random::bytes::<32>()?);
         // Not below the group order: once in 2^32.
         if let Ok(key) = KeyPair::from_random(&random) {
             return Ok(key);

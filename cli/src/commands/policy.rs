@@ -50,8 +50,8 @@ Examples:
   echo '{\"allowRAG\":true}' | imagxp policy check - --json
 
 JSON: one object with the members valid, admits, refuses, payment (none, visa or visa or ad proof), price, broker,
-strategy, identity_required, resource_binding, visa_binding, visa_single_use, window_ms, skew_ms, audiences, issuers (an
-array of role, issuer, jwks_url), warnings, wrong (an array of line, column, member, expected).")]
+strategy, identity_required, resource_binding, visa_binding, visa_single_use, require_fresh, window_ms, skew_ms,
+audiences, issuers (an array of role, issuer, jwks_url), warnings, wrong (an array of line, column, member, expected).")]
 struct Check {
     /// The policy, JSON; - is standard input
     file: PathBuf,
@@ -148,6 +148,7 @@ fn describe(policy: &Compiled<'_>) -> Value {
         "resource_binding": resource_binding(policy).0,
         "visa_binding": if policy.visa_binding() == VisaBinding::Require { "require" } else { "prefer" },
         "visa_single_use": policy.visa_single_use(),
+        "require_fresh": policy.requires_fresh(),
         "window_ms": policy.window_ms(),
         "skew_ms": policy.skew_ms(),
         "audiences": policy.audiences().collect::<Vec<_>>(),
@@ -191,7 +192,8 @@ fn print_good(policy: &Compiled<'_>) -> Result<(), Failure> {
     for document in &documents {
         print::row("document", &format!("{}, fetched at start", shown(document.url)))?;
     }
-    print::row("document", "each agent's manifest, fetched at its first visit")?;
+    let past = if policy.requires_fresh() { ", and again before it counts once it is past its time" } else { "" };
+    print::row("document", &format!("each agent's manifest, fetched at its first visit{past}"))?;
     warnings(policy).iter().try_for_each(|warning| print::line(&format!("  {HINT}warning{HINT:#}        {warning}")))
 }
 

@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use imagxp::{Claims, UnixMillis};
+use imagxp::UnixMillis;
 
 use crate::failure::Outcome;
-use crate::{clock, keys, print, purpose, sign, target};
+use crate::wish::Wish;
+use crate::{clock, print, sign};
 
 /// Sign one request: prints the headers to send
 #[derive(Args)]
@@ -19,19 +20,8 @@ Examples:
   eval \"$(imagxp sign https://pub.example.com/a --purpose SUMMARY --curl)\"
   imagxp sign http://localhost:3000/a --purpose SUMMARY --dev --agent-id localhost:8080")]
 pub(crate) struct Sign {
-    /// The absolute URL that will be requested
-    url: String,
     #[command(flatten)]
-    agent: keys::Agent,
-    /// What the content is wanted for
-    #[arg(long, value_name = "PURPOSE", value_parser = purpose::NAMES, ignore_case = true)]
-    purpose: String,
-    /// Say that ads are shown beside the content
-    #[arg(long)]
-    ads_displayed: bool,
-    /// A visa to send along (x-imagxp-credential)
-    #[arg(long, value_name = "TOKEN")]
-    visa: Option<String>,
+    wish: Wish,
     /// The time to sign [default: now]
     #[arg(long, value_name = "TIME", value_parser = clock::parse)]
     now: Option<UnixMillis>,
@@ -41,22 +31,13 @@ pub(crate) struct Sign {
     /// Print a curl command
     #[arg(long)]
     curl: bool,
-    /// Development mode: localhost names, plain http to this machine
-    #[arg(long)]
-    dev: bool,
 }
 
 impl Sign {
     pub(crate) fn run(self) -> Outcome {
-        target::announce_development(self.dev);
-        let url = target::parse(&self.url, self.dev)?.url();
-        let claims = Claims {
-            agent_id: self.agent.name(self.dev)?,
-            resource: &url,
-            purpose: purpose::of(&self.purpose.to_ascii_uppercase()),
-            ads_displayed: self.ads_displayed,
-        };
-        let headers = sign::sign(&self.agent.key_pair()?, &claims, self.visa.as_deref(), clock::or_now(self.now))?;
+        let url = self.wish.target()?.url();
+        let claims = self.wish.claims(&url)?;
+        let headers = self.wish.sign(&self.wish.agent.key_pair()?, &claims, clock::or_now(self.now))?;
         if self.json {
             let object: serde_json::Map<_, _> =
                 headers.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();

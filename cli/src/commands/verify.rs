@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use imagxp::{Bound, Error, Policy, Request, UnixMillis, Visit, Visitor};
+use imagxp::{Bound, Error, Policy, Refusal, Request, UnixMillis, Visit, Visitor};
 use imagxp_host::fetch::target::Target;
 
 use crate::explain::Scene;
@@ -89,15 +89,18 @@ impl Verify {
             not_checked.push(("replay", "one run remembers no nonces: a publisher would refuse a second use"));
         }
         let admitted = decided.as_ref().ok();
+        // What the client would be told, to the letter.
+        let refusal = decided.as_ref().err().map(|error| Refusal::new(*error, policy));
+        let visitor = admitted.map(|admitted| admitted.visitor).or(refusal.map(|refusal| refusal.visitor()));
         Ok(Verdict {
             error: decided.as_ref().err().copied(),
-            visitor: admitted.map_or(Visitor::UnidentifiedBot, |admitted| admitted.visitor),
+            visitor: visitor.unwrap_or(Visitor::UnidentifiedBot),
             agent_id: claims.map(|claims| claims.agent_id.to_owned()),
             purpose: claims.map(|claims| claims.purpose),
             resource: claims.map(|claims| claims.resource.to_owned()),
             kid: scene.kid(),
             bound: admitted.filter(|_| target.is_some()).map_or(Bound::Nothing, |admitted| admitted.bound),
-            proof: admitted.map(|admitted| admitted.proof),
+            proof: admitted.map(|admitted| admitted.proof).or(refusal.and_then(|refusal| refusal.proof())),
             explanation: decided.as_ref().err().map(|error| scene.explain(*error)),
             not_checked,
             now,

@@ -7,14 +7,12 @@ use clap::{Args, Subcommand};
 use imagxp::policy::{Micros, Role};
 use imagxp::visa::{self, Holder, Token, TokenStep};
 use imagxp::{Error, KeyCache, Policy, Signing, Sizes, UnixMillis, broker, codec::decimal, host, money, spec};
-use imagxp_host::system;
 use serde_json::{Value, json};
 
-use super::jcs::hex;
 use crate::failure::{Failure, Outcome};
 use crate::print::{ERROR, GOOD, shown};
 use crate::verifier::{Asked, Sources};
-use crate::{clock, input, keys, net, policy_file, print, purpose, target, verdict};
+use crate::{clock, input, keys, net, policy_file, print, purpose, random, target, verdict};
 
 /// Issue a visa, or verify one
 #[derive(Args)]
@@ -103,12 +101,7 @@ struct Issue {
 impl Issue {
     fn run(self) -> Outcome {
         let key = keys::key_pair(self.key.as_deref())?;
-        let no_random = |error| Failure::failed(format!("the system gives no random bytes: {error}"), "");
-        let hedge = system::random::<32>().map_err(no_random)?;
-        let jti = match &self.jti {
-            Some(jti) => jti.clone(),
-            None => hex(&system::random::<16>().map_err(no_random)?),
-        };
+        let (hedge, jti) = (random::bytes::<32>()?, random::name_or(self.jti.as_deref())?);
         let own_kid = key.public().kid();
         let visa = broker::Visa {
             issuer: &self.issuer,

@@ -10,17 +10,15 @@ use imagxp::evidence::{
 use imagxp::jose::jws::Token;
 use imagxp::key::{Digest, sha256};
 use imagxp::{Error, Grant, KeyPair, Kind, Policy, Proof, PublicKey, Signing, UnixMillis, Visit, spec};
-use imagxp_host::system;
 use serde_json::json;
 
 use super::tail::Tail;
-use crate::commands::jcs::hex;
 use crate::failure::{Failure, Outcome};
-use crate::print::{ERROR, GOOD};
+use crate::print::{ERROR, GOOD, hex};
 use crate::question::Question;
 use crate::request_file::RequestFile;
 use crate::verifier::{self, Asked};
-use crate::{clock, keys, print, target};
+use crate::{clock, keys, print, random, target};
 
 /// Verify one request, and append it with its documents to a log
 #[derive(Args)]
@@ -198,8 +196,7 @@ impl Page {
     }
 
     fn seal(&mut self, key: &KeyPair, now: UnixMillis) -> Result<bool, Failure> {
-        let no_random = |error| Failure::failed(format!("the system gives no random bytes: {error}"), "");
-        let hedge = system::random::<32>().map_err(no_random)?;
+        let hedge = random::bytes::<32>()?;
         let signing = Signing { hedge: &hedge, check: true };
         self.line(|head, out| write_checkpoint(key, head, now, signing, out).map(str::len)).map_err(Failure::of)?;
         Ok(true)
