@@ -18,20 +18,27 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-co
 cargo build --release --quiet --target "$(rustc -vV | sed -n 's/^host: //p')"
 bins=target/$(rustc -vV | sed -n 's/^host: //p')/release
 
+# One target. Its lines are written at once, so that two targets' lines never mix.
 run() {
-    local target=$1 log
+    local target=$1 log lines
     mkdir -p "corpus/$target" artifacts
     log=$(mktemp)
     if "$bins/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
         -artifact_prefix="artifacts/$target-" "corpus/$target" >"$log" 2>&1; then
-        printf '%-12s ok: %s runs\n' "$target" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")"
+        lines=$(printf '%-12s ok: %s runs' "$target" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")")
     else
-        printf '%-12s FAILED\n' "$target"
-        tail -n 40 "$log"
-        return 1
+        lines=$(printf '%-12s FAILED, its input is in fuzz/artifacts/\n' "$target" && tail -n 40 "$log")
+        echo "$target" >>"$failures"
     fi
+    rm -f "$log"
+    printf '%s\n' "$lines"
 }
 export -f run
-export bins seconds
+failures=$(mktemp)
+trap 'rm -f "$failures"' EXIT
+export bins seconds failures
 printf '%s\n' "${targets[@]}" | xargs -P 2 -I{} bash -euo pipefail -c 'run {}'
-printf '%d passed, 0 failed\n' "${#targets[@]}"
+failed=$(wc -l <"$failures")
+[ "$failed" = 0 ] || printf 'FAILED: %s\n' "$(paste -sd ' ' "$failures")"
+printf '%d passed, %d failed\n' $((${#targets[@]} - failed)) "$failed"
+[ "$failed" = 0 ]
