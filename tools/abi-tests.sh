@@ -28,6 +28,12 @@ for compiler in g++ clang++; do
     passes "$compiler"
 done
 
+echo "the README's example"
+sed -n '/^```c$/,/^```$/{//!p}' README.md >"$out/readme.inc"
+[ -s "$out/readme.inc" ] || { echo "README.md has no example in C" >&2; exit 1; }
+cc -std=c11 "${c[@]}" -Iinclude -I"$out" -c -o "$out/readme.o" $tests/readme.c
+passes "readme"
+
 echo "programs"
 for name in agent publisher story evidence provenance feedback broker guard guard_records guard_broker stack hosts/nginx; do
     cc -std=c11 -g -O1 "${c[@]}" -Iinclude -o "$out/program" $tests/$name.c "$out/libimagxp.a" -lpthread
