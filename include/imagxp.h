@@ -372,7 +372,10 @@ enum imagxp_code {
     IMAGXP_JWKS_UNAVAILABLE = -519,
     /* 503: the issuer's key set exceeds 65,536 bytes */
     IMAGXP_JWKS_TOO_LARGE = -520,
-    /* 503: the issuer's key set is not a JSON object with 1 to 32 keys of at most 16 KiB each */
+    /*
+     * 503: the issuer's key set is not a JSON object with 1 to 32 keys of at most 16 KiB each, one
+     * of them usable
+     */
     IMAGXP_JWKS_INVALID = -521,
     /* 503: two usable keys of the issuer's key set have the same kid */
     IMAGXP_JWKS_DUPLICATE_KID = -522,
@@ -625,6 +628,9 @@ enum imagxp_code {
  * in the log.
  */
 #define IMAGXP_TERMS_DEVELOPMENT 128
+
+/* A manifest or key set that is past its time is fetched before it counts. */
+#define IMAGXP_TERMS_FRESH 256
 
 /* `imagxp_verified.flags`: the request was signed. */
 #define IMAGXP_SIGNED 1
@@ -1401,10 +1407,10 @@ uint32_t imagxp_status_retry_after_s(imagxp_status status);
  * Members, all optional: `allowTraining allowRAG attributionRequired allowAdSupportedAccess
  * requiresPayment` `requireIdentityBinding paymentPointer strategy monetization {brokerUrl,
  * paymentConfig, adNetwork} audiences price` `resource_binding visa_binding visa_single_use window
- * skew` (docs/protocol.md section 6). An omitted switch is false, but `requireIdentityBinding` is
- * true. `strategy` is `PASSIVE` when omitted: visitors without IMAGXP headers are admitted;
- * `HYBRID` admits likely browsers, `STRICT` none. `imagxp policy check FILE` says which member is
- * wrong.
+ * skew require_fresh` (docs/protocol.md section 6). An omitted switch is false, but
+ * `requireIdentityBinding` is true. `strategy` is `PASSIVE` when omitted: visitors without IMAGXP
+ * headers are admitted; `HYBRID` admits likely browsers, `STRICT` none. `imagxp policy check FILE`
+ * says which member is wrong.
  *
  * A copy of the words is a policy, too. A refusal leaves `memory` as it was, so a policy can be
  * replaced in place.
@@ -2086,7 +2092,7 @@ imagxp_status imagxp_visa_verify(struct imagxp_str token,
 
 /* As imagxp_key_cache_words, for static arrays. */
 #define IMAGXP_KEY_CACHE_WORDS(names, issuers, tables, table_kib)                                  \
-    (8 + 88 * ((size_t)(names) - IMAGXP_QUARTER_(names)) + 4 * IMAGXP_QUARTER_(names)              \
+    (8 + 104 * ((size_t)(names) - IMAGXP_QUARTER_(names)) + 4 * IMAGXP_QUARTER_(names)              \
      + 364 * (size_t)(issuers) + (9 + 128 * (size_t)(table_kib)) * (size_t)(tables))
 #define IMAGXP_QUARTER_(names) ((size_t)(names) < 8 ? 1 : (size_t)(names) / 4)
 

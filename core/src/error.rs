@@ -145,7 +145,7 @@ errors! {
     JwtSubject -518 "JWT_SUBJECT" 403 "the token's sub is not the agent that signed the request"
     JwksUnavailable -519 "JWKS_UNAVAILABLE" 503 "the issuer's key set cannot be had at the moment: retry later, the payment is not lost"
     JwksTooLarge -520 "JWKS_TOO_LARGE" 503 "the issuer's key set exceeds 65,536 bytes"
-    JwksInvalid -521 "JWKS_INVALID" 503 "the issuer's key set is not a JSON object with 1 to 32 keys of at most 16 KiB each"
+    JwksInvalid -521 "JWKS_INVALID" 503 "the issuer's key set is not a JSON object with 1 to 32 keys of at most 16 KiB each, one of them usable"
     JwksDuplicateKid -522 "JWKS_DUPLICATE_KID" 503 "two usable keys of the issuer's key set have the same kid"
     JwkPrivateExposed -523 "JWK_PRIVATE_EXPOSED" 503 "the issuer's key set publishes a private key: that key is skipped; its owner must replace it"
 }

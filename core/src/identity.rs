@@ -51,7 +51,8 @@ pub(crate) fn check<'r>(
     now: UnixMillis,
 ) -> Result<Step<'r>, Error> {
     let now_s = u64::try_from(now.s()).map_err(|_| Error::ClockUnknown)?;
-    let standing = standing(keys, payload.claims.agent_id, key, now_s);
+    let known = keys.agent(payload.claims.agent_id, policy.requires_fresh(), now_s);
+    let standing = standing(known, key, now_s);
     if let Standing::Unbound(error) = standing {
         // A revoked key is nobody's, not even a stranger's.
         if policy.requires_identity() || error == Error::KeyRevoked {
@@ -73,7 +74,7 @@ pub(crate) fn check<'r>(
         }
         Standing::Bound { agent, id, kid } => {
             let refresh = if agent.lives().wants_refresh(now_s) { Some(need()?) } else { None };
-            let prepare = keys.wants_table(table, now_s).then_some(id);
+            let prepare = keys.wants_table(key, table, now_s).then_some(id);
             Ok(Step::Known(Identity {
                 visitor: Visitor::VerifiedAgent,
                 manifest: Some(agent.digest()),
@@ -85,8 +86,8 @@ pub(crate) fn check<'r>(
     }
 }
 
-fn standing<'m>(keys: &Keys<'m>, agent_id: &str, key: &PublicKey, now_s: u64) -> Standing<'m> {
-    let agent = match keys.agent(agent_id, now_s) {
+fn standing<'m>(known: Known<'m>, key: &PublicKey, now_s: u64) -> Standing<'m> {
+    let agent = match known {
         Known::Nothing => return Standing::Ask,
         Known::Refused(error) => return Standing::Unbound(error),
         Known::Agent(agent) => agent,
@@ -97,6 +98,7 @@ fn standing<'m>(keys: &Keys<'m>, agent_id: &str, key: &PublicKey, now_s: u64) ->
             Err(Error::KeyRevoked) => return Standing::Unbound(Error::KeyRevoked),
             Err(error) => error,
         },
+        None if agent.has_revoked(key, now_s) => return Standing::Unbound(Error::KeyRevoked),
         // The last refresh failed: it is not known whether the key is the agent's.
         None => agent.lives().failure().unwrap_or(Error::KeyMismatch),
     };

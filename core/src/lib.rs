@@ -195,8 +195,14 @@ pub use policy::Policy;
 pub use publisher::{Request, Step, Visit};
 pub use refusal::Refusal;
 pub use replay_cache::ReplayCache;
+pub use signed::Bounds;
 pub use story::Story;
 pub use time::UnixMillis;
 pub use url::Bound;
 pub use verdict::{Grant, Verified};
 pub use visitor::Visitor;
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

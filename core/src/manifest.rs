@@ -5,7 +5,7 @@ use crate::codec::json::{Document, Kind, Limits, Node, Value};
 use crate::codec::json_text::Text;
 use crate::jose::jwk::{self, Jwk};
 use crate::jose::jws;
-use crate::key::PublicKey;
+use crate::key::{Kid, PublicKey};
 use crate::{Error, spec};
 
 /// One key of an agent, and the time in which it is good, seconds since 1970.
@@ -35,8 +35,56 @@ impl AgentKey {
     }
 }
 
-/// The current key and up to four listed ones.
-pub type AgentKeys = heapless::Vec<AgentKey, { 1 + spec::document::MANIFEST_KEYS_MAX }>;
+/// A key that was taken back. It need not be listed any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    /// The key's name.
+    pub kid: Kid,
+    /// Revoked from this second on.
+    pub at_s: u64,
+}
+
+/// What a manifest says of its agent's keys.
+#[derive(Clone, Debug, Default)]
+pub struct AgentKeys {
+    listed: heapless::Vec<AgentKey, { 1 + spec::document::MANIFEST_KEYS_MAX }>,
+    revoked: heapless::Vec<Revoked, { spec::document::REVOKED_MAX }>,
+}
+
+impl AgentKeys {
+    /// The current key, then up to four listed ones.
+    pub fn iter(&self) -> core::slice::Iter<'_, AgentKey> {
+        self.listed.iter()
+    }
+
+    /// Everything that the manifest has revoked, whether it still lists it or not.
+    #[must_use]
+    pub fn revoked(&self) -> &[Revoked] {
+        &self.revoked
+    }
+
+    /// Whether this is a key of the agent's, good at this second.
+    ///
+    /// # Errors
+    /// `KEY_REVOKED`, also for a key that is no longer listed; `KEY_MISMATCH`
+    pub fn check(&self, key: &PublicKey, now_s: u64) -> Result<(), Error> {
+        if let Some(listed) = self.iter().find(|listed| listed.key == *key) {
+            return listed.check(now_s);
+        }
+        let kid = key.kid();
+        let revoked = self.revoked.iter().any(|revoked| revoked.kid == kid && now_s >= revoked.at_s);
+        Err(if revoked { Error::KeyRevoked } else { Error::KeyMismatch })
+    }
+}
+
+impl<'k> IntoIterator for &'k AgentKeys {
+    type Item = &'k AgentKey;
+    type IntoIter = core::slice::Iter<'k, AgentKey>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
 
 /// Reads the manifest that `agent_id`'s domain served.
 ///
@@ -67,11 +115,11 @@ pub fn read(body: &[u8], agent_id: &str) -> Result<AgentKeys, Error> {
 
 /// `public_key`, then `keys`, each with its end from `revoked`.
 fn keys(root: &Value<'_, '_>) -> Option<AgentKeys> {
-    let mut keys = AgentKeys::new();
+    let mut keys = AgentKeys::default();
     // Base64 often holds a slash, and some writers escape it.
     let mut text = [0; spec::request::PUBLIC_KEY_LEN];
     let current = PublicKey::from_text(jws::copy(root.get("public_key")?.as_text()?, &mut text)?.as_bytes()).ok()?;
-    keys.push(AgentKey { key: current, from_s: 0, until_s: u64::MAX, revoked_s: u64::MAX }).ok()?;
+    keys.listed.push(AgentKey { key: current, from_s: 0, until_s: u64::MAX, revoked_s: u64::MAX }).ok()?;
     if let Some(listed) = root.get("keys") {
         listed_keys(&listed, &mut keys)?;
     }
@@ -90,7 +138,7 @@ fn listed_keys(listed: &Value<'_, '_>, keys: &mut AgentKeys) -> Option<()> {
         let Some(key) = listed_key(&entry) else { continue };
         // A key that is also the current one is good by either of the two.
         if keys.iter().all(|known| known.key != key.key) {
-            keys.push(key).ok()?;
+            keys.listed.push(key).ok()?;
         }
     }
     Some(())
@@ -115,9 +163,14 @@ fn revoke(revoked: &Value<'_, '_>, keys: &mut AgentKeys) -> Option<()> {
     }
     for entry in revoked.children() {
         let kid = entry.get("kid")?.as_text()?;
-        let at = date(&entry.get("at")?)?;
-        for key in keys.iter_mut().filter(|key| kid == *key.key.kid().as_str()) {
-            key.revoked_s = key.revoked_s.min(at);
+        let at_s = date(&entry.get("at")?)?;
+        for key in keys.listed.iter_mut().filter(|key| kid == *key.key.kid().as_str()) {
+            key.revoked_s = key.revoked_s.min(at_s);
+        }
+        // A text that is no thumbprint names no key.
+        let mut text = [0; Kid::LEN];
+        if let Some(kid) = jws::copy(kid, &mut text).and_then(Kid::from_text) {
+            keys.revoked.push(Revoked { kid, at_s }).ok()?;
         }
     }
     Some(())

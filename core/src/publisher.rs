@@ -9,7 +9,7 @@ use crate::key_cache::Keys;
 use crate::need::Need;
 use crate::payment::{self, Paid, Proof};
 use crate::policy::{Policy, ResourceBinding};
-use crate::signed::Signed;
+use crate::signed::{Bounds, Signed};
 use crate::time::{self, UnixMillis};
 use crate::url::{self, Bound};
 use crate::verdict::{Grant, Verified};
@@ -54,17 +54,25 @@ pub enum Step<'r> {
 
 impl<'a> Request<'a> {
     /// Scratch that every request fits, bytes: the payload, its unescaped texts, a URL.
-    pub const SCRATCH: usize = Signed::SCRATCH;
+    pub const SCRATCH: usize = Bounds::HOSTED.scratch();
 
     /// Reads a request: its headers and the text of its payload. No cryptography.
     ///
     /// # Errors
     /// Every 400 and 431 of docs/checks.md, `HEADERS_PARTIAL`, and `BUFFER_TOO_SMALL` when `scratch` is short.
     pub fn parse(visit: &Visit<'a>, scratch: &'a mut [u8]) -> Result<Self, Error> {
+        Self::parse_within(visit, &Bounds::HOSTED, scratch)
+    }
+
+    /// The same within other bounds, for verifiers with little memory: [`Bounds::scratch`] bytes suffice.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_within(visit: &Visit<'a>, bounds: &Bounds, scratch: &'a mut [u8]) -> Result<Self, Error> {
         if visit.vouched & !vouched::ALL != 0 {
             return Err(Error::AbiArgument);
         }
-        let signed = if visit.headers.signed()? { Some(Signed::parse(&visit.headers, scratch)?) } else { None };
+        let signed = if visit.headers.signed()? { Some(Signed::parse(&visit.headers, bounds, scratch)?) } else { None };
         Ok(Self { visit: *visit, signed })
     }
 
@@ -112,6 +120,7 @@ impl<'a> Request<'a> {
             return Err(Error::ClockUnknown);
         }
         let Some(signed) = &self.signed else { return self.verify_visitor(policy) };
+        let policy = &policy.at(self.visit.authority);
 
         let (payload, bound) = self.check_text(signed, policy, now)?;
         let key = signed.public_key()?;

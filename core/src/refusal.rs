@@ -58,6 +58,12 @@ impl<'p> Refusal<'p> {
         self.visitor
     }
 
+    /// What it would have been paid with, where the body says so.
+    #[must_use]
+    pub const fn proof(&self) -> Option<Proof> {
+        self.proof
+    }
+
     /// Seconds for `Retry-After`, if time alone can mend it.
     #[must_use]
     pub const fn retry_after_s(&self) -> Option<u32> {

@@ -19,23 +19,42 @@ pub(crate) struct Signed<'a> {
     manifest_url: &'a str,
 }
 
+/// How large a signed request may be: one of two presets.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Characters of the payload header.
+    payload: usize,
+    /// Its JSON.
+    json: Limits,
+}
+
+impl Bounds {
+    /// The wire's own (threats.md 4.1, 4.2): what every server takes.
+    pub const HOSTED: Self = Self { payload: spec::request::PAYLOAD_MAX, json: Limits::PAYLOAD };
+    /// Half of it, for a chip. Requests of ordinary agents fit; a longer one is refused by the code for its size.
+    pub const EMBEDDED: Self = Self { payload: spec::request::PAYLOAD_MAX / 2, json: Limits::EMBEDDED };
+
+    /// Scratch that every request within these bounds fits, bytes: a URL, the payload, its unescaped texts.
+    #[must_use]
+    pub const fn scratch(&self) -> usize {
+        URL_MAX.saturating_add((self.payload / 4 * 3).saturating_mul(2))
+    }
+}
+
 const NODES: usize = Limits::PAYLOAD.nodes;
 /// `https://`, the longest name, the path.
 const URL_MAX: usize = 8 + *spec::field::AGENT_ID_LEN.end() + spec::MANIFEST_PATH.len();
 
 impl<'a> Signed<'a> {
-    /// Scratch that every request fits, bytes: the payload, its unescaped texts, a URL.
-    pub(crate) const SCRATCH: usize = URL_MAX + 2 * spec::request::PAYLOAD_JSON_MAX;
-
     /// ORD-1 to ORD-5.
-    pub(crate) fn parse(headers: &Headers<'a>, scratch: &'a mut [u8]) -> Result<Self, Error> {
-        check_lengths(headers)?;
+    pub(crate) fn parse(headers: &Headers<'a>, bounds: &Bounds, scratch: &'a mut [u8]) -> Result<Self, Error> {
+        check_lengths(headers, bounds)?;
         let signature = headers::read_signature(headers.get(Name::Signature))?;
         let key = key::read_coordinates(headers.public_key())?;
         let (url, scratch) = scratch.split_at_mut_checked(URL_MAX).ok_or(Error::BufferTooSmall)?;
         let (json, memory) = headers::read_payload(headers.get(Name::Payload), scratch)?;
         let mut nodes = [Node::default(); NODES];
-        let document = Document::parse(json, &Limits::PAYLOAD, &mut nodes)?;
+        let document = Document::parse(json, &bounds.json, &mut nodes)?;
         let (json, reading) = (document.text(), claims::read(&document, memory)?);
         let manifest_url = match &reading.payload {
             Ok(payload) => write_manifest_url(payload.claims.agent_id, reading.development_name, url)?,
@@ -79,8 +98,8 @@ impl<'a> Signed<'a> {
 }
 
 /// ORD-1: what is too long is refused before it is looked at.
-fn check_lengths(headers: &Headers<'_>) -> Result<(), Error> {
-    if headers.get(Name::Payload).len() > spec::request::PAYLOAD_MAX {
+fn check_lengths(headers: &Headers<'_>, bounds: &Bounds) -> Result<(), Error> {
+    if headers.get(Name::Payload).len() > bounds.payload {
         return Err(Error::PayloadTooLarge);
     }
     if headers.credential().len().max(headers.proof().len()) > spec::request::JWT_MAX {

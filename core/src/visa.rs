@@ -95,7 +95,7 @@ pub fn verify<'p>(
         let room = keys.issuer_slots() >= policy.issuers().count();
         return if room { Ok(TokenStep::Need(need)) } else { Err(Error::AbiStorage) };
     };
-    if !set.lives().usable(now_s) {
+    if !set.lives().usable(now_s) || policy.requires_fresh() && !set.lives().is_fresh(now_s) {
         let unavailable = set.lives().failure().unwrap_or(Error::JwksUnavailable);
         return if set.lives().wants_refresh(now_s) { Ok(TokenStep::Need(need)) } else { Err(unavailable) };
     }

@@ -15,7 +15,7 @@
 
 /* As imagxp_key_cache_words, for static arrays. */
 #define IMAGXP_KEY_CACHE_WORDS(names, issuers, tables, table_kib)                                  \
-    (@HEAD@ + @AGENT@ * ((size_t)(names) - IMAGXP_QUARTER_(names)) + @REFUSED@ * IMAGXP_QUARTER_(names)              \
+    (@HEAD@ + @AGENT@ * ((size_t)(names) - IMAGXP_QUARTER_(names)) + @REFUSED@ * IMAGXP_QUARTER_(names)             \
      + @ISSUER@ * (size_t)(issuers) + (@OWNER@ + 128 * (size_t)(table_kib)) * (size_t)(tables))
 #define IMAGXP_QUARTER_(names) ((size_t)(names) < 8 ? 1 : (size_t)(names) / 4)
 

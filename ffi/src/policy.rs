@@ -25,7 +25,7 @@ pub(crate) fn input(policy: *const imagxp_policy) -> Result<Input<u64>, Error> {
 ///
 /// Members, all optional: `allowTraining allowRAG attributionRequired allowAdSupportedAccess requiresPayment`
 /// `requireIdentityBinding paymentPointer strategy monetization {brokerUrl, paymentConfig, adNetwork} audiences price`
-/// `resource_binding visa_binding visa_single_use window skew` (docs/protocol.md section 6). An omitted switch is
+/// `resource_binding visa_binding visa_single_use window skew require_fresh` (docs/protocol.md section 6). An omitted switch is
 /// false, but `requireIdentityBinding` is true. `strategy` is `PASSIVE` when omitted: visitors without IMAGXP headers
 /// are admitted; `HYBRID` admits likely browsers, `STRICT` none. `imagxp policy check FILE` says which member is wrong.
 ///
@@ -151,6 +151,7 @@ fn flags(policy: &Policy<'_>) -> u32 {
         (IMAGXP_TERMS_SINGLE_USE, policy.visa_single_use()),
         (IMAGXP_TERMS_ATTRIBUTION, policy.asks_attribution()),
         (IMAGXP_TERMS_DEVELOPMENT, policy.is_development()),
+        (IMAGXP_TERMS_FRESH, policy.requires_fresh()),
     ]
     .into_iter()
     .fold(0, |flags, (bit, on)| if on { flags | bit } else { flags })

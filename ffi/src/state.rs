@@ -1,5 +1,7 @@
 //! The two caches.
 
+use core::ptr;
+
 use imagxp_core::replay_cache::ReplayCache;
 use imagxp_core::{Answer, Error, KeyCache, KeyId, Keys, Kind, Need, Shape, Sizes, UnixMillis};
 
@@ -87,7 +89,10 @@ pub unsafe extern "C" fn imagxp_key_cache_supply(
 ) -> imagxp_status {
     answer(|| {
         let (view, words) = keys_mut(keys)?;
-        let (need, scratch, body) = (Input::one(need)?, Input::buf(scratch)?, Input::text(found.body)?);
+        let (need, scratch) = (Input::one(need)?, Input::buf(scratch)?);
+        // Without a document its place is nobody's concern: it may hold anything.
+        let text = if found.kind == IMAGXP_FOUND { found.body } else { imagxp_str { ptr: ptr::null(), len: 0 } };
+        let body = Input::text(text)?;
         disjoint(&[words.region()], &[view.region(), need.region(), scratch.region(), body.region()])?;
         // SAFETY: checked, and apart from the cache.
         let (need, scratch, body, words) = unsafe { (need.read(), scratch.slice(), body.slice(), words.slice()) };

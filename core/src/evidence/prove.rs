@@ -138,9 +138,8 @@ impl<'l> Decision<'l> {
     }
 
     fn manifest_lists(&self, body: &[u8], request: &Signed<'_>) -> Result<(), Error> {
-        let keys = manifest::read(body, request.agent_id)?;
-        let key = keys.iter().find(|key| key.key == request.key).ok_or(Error::KeyMismatch)?;
-        key.check(u64::try_from(self.decided.s()).map_err(|_| Error::ClockUnknown)?)
+        let now_s = u64::try_from(self.decided.s()).map_err(|_| Error::ClockUnknown)?;
+        manifest::read(body, request.agent_id)?.check(&request.key, now_s)
     }
 
     /// The recorded document that is this agent's manifest, if it is at hand.

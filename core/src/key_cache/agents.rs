@@ -2,15 +2,16 @@
 
 use crate::curve::Point;
 use crate::key::{Digest, Kid, PublicKey};
-use crate::manifest::{AgentKey, AgentKeys};
+use crate::manifest::{AgentKey, AgentKeys, Revoked};
 use crate::{Error, spec};
 
 use super::Tag;
 use super::record::{Lives, Record, lives, write_digest};
 use super::tables::Links;
 
-/// Words of a slot: tag, lives, five keys, their tables, the manifest's SHA-256: eleven lines of 64 bytes.
-pub(super) const WORDS: usize = DIGEST + 4;
+/// Words of a slot: tag, lives, five keys, their tables, the manifest's SHA-256, sixteen revocations: thirteen lines of
+/// 64 bytes.
+pub(super) const WORDS: usize = REVOKED + spec::document::REVOKED_MAX;
 const _: () = assert!(WORDS.is_multiple_of(8));
 const KEYS: usize = Lives::END;
 /// Words of a key: point, from, until, revoked, thumbprint.
@@ -18,6 +19,8 @@ const KEY_WORDS: usize = 15;
 const KEYS_MAX: usize = 1 + spec::document::MANIFEST_KEYS_MAX;
 pub(super) const LINKS: usize = KEYS + KEYS_MAX * KEY_WORDS;
 const DIGEST: usize = LINKS + 1;
+/// A word each: the first four bytes of the thumbprint, and since when (0 is none).
+const REVOKED: usize = DIGEST + 4;
 
 /// An agent's slot, read.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +66,14 @@ impl<'m> Agent<'m> {
         })
     }
 
+    /// Whether the manifest has revoked this key, which it does not list. Four bytes of the name decide: another key
+    /// that shares them is not the agent's either way.
+    pub(crate) fn has_revoked(&self, key: &PublicKey, now_s: u64) -> bool {
+        let [name, ..] = key.kid().to_words();
+        let mut entries = self.record.0.iter().skip(REVOKED).take(spec::document::REVOKED_MAX);
+        entries.any(|entry| same_half(*entry, name) && (1..=now_s).contains(&(entry >> 32)))
+    }
+
     /// The table of one of its keys, if it has one.
     pub(crate) fn table(&self, id: super::KeyId) -> Option<usize> {
         Links(self.record.word(LINKS)).get(id.index())
@@ -85,7 +96,7 @@ pub(super) fn write(slot: &mut [u64], tag: Tag, keys: &AgentKeys, digest: &Diges
     let ttl = max_age_s.map_or(spec::cache::MANIFEST_TTL_S, |age| age.clamp(shortest, longest));
     let refreshed = Record(slot).is(tag);
     slot.fill(0);
-    lives::write_found(slot, tag, keys.len(), refreshed, ttl, now_s);
+    lives::write_found(slot, tag, keys.iter().len(), refreshed, ttl, now_s);
     for (index, key) in keys.iter().enumerate() {
         let start = KEYS.saturating_add(index.saturating_mul(KEY_WORDS));
         let times = [key.from_s, key.until_s, key.revoked_s];
@@ -95,6 +106,21 @@ pub(super) fn write(slot: &mut [u64], tag: Tag, keys: &AgentKeys, digest: &Diges
         }
     }
     write_digest(slot, DIGEST, digest);
+    for (place, revoked) in slot.iter_mut().skip(REVOKED).zip(keys.revoked()) {
+        *place = revocation(revoked);
+    }
+}
+
+/// A revocation of the first second counts from the next; one beyond 2106 from then.
+fn revocation(revoked: &Revoked) -> u64 {
+    let [name, ..] = revoked.kid.to_words();
+    revoked.at_s.clamp(1, u32::MAX.into()) << 32 | name & HALF
+}
+
+const HALF: u64 = 0xFFFF_FFFF;
+
+fn same_half(one: u64, other: u64) -> bool {
+    one & HALF == other & HALF
 }
 
 /// What a request meets whose agent is in the part of the refused.

@@ -258,9 +258,19 @@ impl<'m> KeyCache<'m> {
             }
             Answer::NotThere | Answer::Unreachable => Err(Error::JwksUnavailable),
         };
+        let known = Record(self.read().slot(self.layout.issuers, slot));
         match read {
+            // No issuer ends by a set of nothing: more likely its server is half up.
+            Ok(_) if set.keys.is_empty() && known.is(tag) && known.count() > 0 => {
+                self.keep_issuer(slot, tag, Error::JwksInvalid, now_s);
+            }
             Ok((digest, max_age_s)) => self.write_issuer(slot, tag, &set, &digest, max_age_s, now_s),
             Err(error) => self.keep_issuer(slot, tag, error, now_s),
+        }
+        if set.private_exposed
+            && let Some(words) = self.slot_mut(self.layout.issuers, slot)
+        {
+            lives::raise_alarm(words);
         }
     }
 
@@ -296,9 +306,6 @@ impl<'m> KeyCache<'m> {
         let refreshed = Record(words).is(tag);
         words.fill(0);
         lives::write_found(words, tag, set.keys.len(), refreshed, ttl, now_s);
-        if set.private_exposed {
-            lives::raise_alarm(words);
-        }
         write_digest(words, issuers::DIGEST, digest);
         for (index, ((kid, key), link)) in set.keys.iter().zip(links).enumerate() {
             let start = issuers::KEYS.saturating_add(index.saturating_mul(issuers::KEY_WORDS));
@@ -393,12 +400,18 @@ impl<'m> Keys<'m> {
         self.issuer(jwks_url).is_some_and(|issuer| issuer.exposes_private_key())
     }
 
-    pub(crate) fn agent(&self, agent_id: &str, now_s: u64) -> Known<'m> {
+    /// `fresh` takes no manifest that is past its time.
+    pub(crate) fn agent(&self, agent_id: &str, fresh: bool, now_s: u64) -> Known<'m> {
         let tag = self.tag(Domain::Agent, agent_id);
         if let Some(slot) = self.find(self.layout.agents, tag) {
             let agent = Agent::new(u32::try_from(slot).unwrap_or(u32::MAX), self.slot(self.layout.agents, slot));
-            if agent.lives().usable(now_s) {
-                return Known::Agent(agent);
+            let lives = agent.lives();
+            match lives.usable(now_s) {
+                true if !fresh || lives.is_fresh(now_s) => return Known::Agent(agent),
+                true if !lives.may_retry(now_s) => {
+                    return Known::Refused(lives.failure().unwrap_or(Error::ManifestUnavailable));
+                }
+                _ => {}
             }
         }
         let refused = self.find(self.layout.refused, tag).map(|slot| self.slot(self.layout.refused, slot));
@@ -450,10 +463,11 @@ impl<'m> Keys<'m> {
         self.words.get(start..start.checked_add(self.layout.tables.stride)?)
     }
 
-    /// Whether a busy key should be prepared: it has no table, or its lease is half over.
-    pub(crate) fn wants_table(&self, table: Option<usize>, now_s: u64) -> bool {
+    /// Whether a busy key should be prepared: it has no table of its own, or its lease is half over.
+    pub(crate) fn wants_table(&self, key: &PublicKey, table: Option<usize>, now_s: u64) -> bool {
         let half = u64::from(spec::cache::TABLE_LEASE_S) / 2;
-        match table.and_then(|table| tables::owner(self.words, &self.layout, table)) {
+        let owner = table.and_then(|table| tables::owner(self.words, &self.layout, table));
+        match owner.filter(|(point, _)| *point == key.point().to_words()) {
             Some((_, lease_s)) => now_s.saturating_add(half) > lease_s,
             None => self.layout.tables.slots.saturating_mul(self.layout.tables.stride) > 0,
         }

@@ -82,7 +82,7 @@ pub(crate) struct Lives {
     /// When it was last fetched, or the fetch failed.
     checked_s: u64,
     /// Until then it is as good as new.
-    pub(crate) fresh_s: u64,
+    pub(super) fresh_s: u64,
     /// Until then it may be used while a refresh is under way or fails.
     stale_s: u64,
     /// Not before then is a failed refresh tried again.
@@ -96,6 +96,16 @@ pub(crate) struct Lives {
 impl Lives {
     pub(super) const END: usize = word::END;
 
+    /// Whether the document is as good as new.
+    pub(crate) fn is_fresh(&self, now_s: u64) -> bool {
+        now_s < self.fresh_s
+    }
+
+    /// Whether a failed refresh may be tried again.
+    pub(crate) fn may_retry(&self, now_s: u64) -> bool {
+        now_s >= self.retry_s
+    }
+
     /// Whether the document may still be used.
     pub(crate) fn usable(&self, now_s: u64) -> bool {
         let refreshing = self.fresh_s.saturating_add(spec::cache::STALE_S.into());
@@ -105,13 +115,13 @@ impl Lives {
 
     /// Whether the host should refresh it behind the visitor's back.
     pub(crate) fn wants_refresh(&self, now_s: u64) -> bool {
-        now_s >= self.fresh_s && now_s >= self.retry_s
+        !self.is_fresh(now_s) && self.may_retry(now_s)
     }
 
     /// Whether a foreign key or an unknown kid may cause a refresh now: once per 30 s, and not while a failure rests.
     pub(crate) fn may_refresh(&self, now_s: u64) -> bool {
         let pause = u64::from(spec::cache::REFRESH_PAUSE_S);
-        now_s >= self.checked_s.saturating_add(pause) && now_s >= self.retry_s
+        now_s >= self.checked_s.saturating_add(pause) && self.may_retry(now_s)
     }
 
     /// Why there is no newer document, if the last refresh failed.

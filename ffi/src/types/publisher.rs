@@ -190,6 +190,8 @@ pub const IMAGXP_TERMS_SINGLE_USE: u32 = 32;
 pub const IMAGXP_TERMS_ATTRIBUTION: u32 = 64;
 /// The policy is for development: localhost names and plain http to loopback are good. Say so loudly in the log.
 pub const IMAGXP_TERMS_DEVELOPMENT: u32 = 128;
+/// A manifest or key set that is past its time is fetched before it counts.
+pub const IMAGXP_TERMS_FRESH: u32 = 256;
 
 /// What a policy says. Begin with `IMAGXP_INIT(&terms)`.
 #[repr(C)]

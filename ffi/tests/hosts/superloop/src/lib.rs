@@ -5,7 +5,7 @@
 
 use imagxp::key_cache::Sizes;
 use imagxp::{
-    Answer, Error, Headers, KeyCache, Kind, Need, Policy, ReplayCache, Request, Shape, Step, UnixMillis, Visit,
+    Answer, Bounds, Error, Headers, KeyCache, Kind, Need, Policy, ReplayCache, Request, Shape, Step, UnixMillis, Visit,
 };
 
 /// Eight agents, no tables.
@@ -17,11 +17,11 @@ pub struct Memory {
     /// The policy, compiled at start or at the desk.
     pub policy: [u64; Policy::WORDS],
     /// Words of the key cache.
-    pub keys: [u64; 900],
+    pub keys: [u64; 1_024],
     /// Words of the replay cache.
     pub replay: [u64; 256],
     /// Where a request is taken apart.
-    pub scratch: [u8; 2_048],
+    pub scratch: [u8; Bounds::EMBEDDED.scratch()],
 }
 
 /// What the device is waiting for.
@@ -70,7 +70,7 @@ pub fn round(memory: &mut Memory, state: &mut State, lines: &[(&str, &[u8])], no
     lines.iter().try_for_each(|(name, value)| headers.add(name.as_bytes(), value))?;
     let visit =
         Visit { method: "GET", scheme: "http", authority: "gate.example.com", target: "/open", vouched: 0, headers };
-    let request = Request::parse(&visit, &mut memory.scratch)?;
+    let request = Request::parse_within(&visit, &Bounds::EMBEDDED, &mut memory.scratch)?;
     let policy = Policy::attach(&memory.policy)?;
     let keys = KeyCache::attach(&mut memory.keys)?;
     let verified = match request.verify(&policy, &keys.read(), now)? {
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_request_waits_for_its_manifest() {
-        let mut memory = Memory { policy: [0; Policy::WORDS], keys: [0; 900], replay: [0; 256], scratch: [0; 2_048] };
+        let mut memory = Memory { policy: [0; Policy::WORDS], keys: [0; 1_024], replay: [0; 256], scratch: [0; Bounds::EMBEDDED.scratch()] };
         let (mut state, now) = (State::default(), UnixMillis::from_ms(1_769_428_800_000));
         start(&mut memory, br#"{"allowRAG":true}"#, &[1; 32], now).unwrap();
         let key = KeyPair::from_random(&[7; 32]).unwrap();
