@@ -12,7 +12,7 @@ use imagxp::{Signing, UnixMillis, money, spec};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Outcome};
-use crate::print::{ERROR, GOOD, shown};
+use crate::print::{ERROR, GOOD, hex, shown};
 use crate::request_file::RequestFile;
 use crate::{clock, input, keys, print, random};
 

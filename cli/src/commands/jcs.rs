@@ -37,7 +37,7 @@ impl Jcs {
         let limits = if self.payload { Limits::PAYLOAD } else { Limits::WIDE };
         let canonical = canonical(&json, &limits).map_err(|error| Failure::failed(error.name(), error.help()))?;
         if self.sha256 {
-            print::line(&hex(&sha256(&canonical)))?;
+            print::line(&print::hex(&sha256(&canonical)))?;
         } else {
             print::bytes(&canonical)?;
             if std::io::stdout().is_terminal() {
