@@ -37,7 +37,8 @@ impl Bounds {
     /// Scratch that every request within these bounds fits, bytes: a URL, the payload, its unescaped texts.
     #[must_use]
     pub const fn scratch(&self) -> usize {
-        URL_MAX.saturating_add((self.payload / 4 * 3).saturating_mul(2))
+        // Four characters are three bytes, twice.
+        URL_MAX.saturating_add((self.payload / 4).saturating_mul(6))
     }
 }
 
