@@ -2092,7 +2092,7 @@ imagxp_status imagxp_visa_verify(struct imagxp_str token,
 
 /* As imagxp_key_cache_words, for static arrays. */
 #define IMAGXP_KEY_CACHE_WORDS(names, issuers, tables, table_kib)                                  \
-    (8 + 104 * ((size_t)(names) - IMAGXP_QUARTER_(names)) + 4 * IMAGXP_QUARTER_(names)              \
+    (8 + 104 * ((size_t)(names) - IMAGXP_QUARTER_(names)) + 4 * IMAGXP_QUARTER_(names)             \
      + 364 * (size_t)(issuers) + (9 + 128 * (size_t)(table_kib)) * (size_t)(tables))
 #define IMAGXP_QUARTER_(names) ((size_t)(names) < 8 ? 1 : (size_t)(names) / 4)
 
