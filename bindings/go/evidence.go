@@ -17,7 +17,7 @@ import (
 
 // Evidence is an append-only log of what was decided and on what grounds (docs/protocol.md section 9): documents as they were
 // fetched, requests as they came, each line chained to the one before, and checkpoints signed by the publisher's key. `imagxp
-// evidence` verifies and proves it, years later and without a network. Admitted requests are recorded, and those refused after
+// evidence verify` proves it, years later and without a network. Admitted requests are recorded, and those refused after
 // their signature was found valid.
 //
 // One writer has one file: a lock keeps others out.
