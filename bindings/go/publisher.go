@@ -89,7 +89,7 @@ type Publisher struct {
 }
 
 // origin is what a site is called.
-type origin struct{ scheme, authority string }
+type origin struct{ scheme, authority, defaultPort string }
 
 // NewPublisher makes a publisher. ErrPolicyInvalid if the policy is not valid.
 func NewPublisher(config PublisherConfig) (*Publisher, error) {
@@ -157,7 +157,8 @@ func originsOf(texts []string, development bool) ([]origin, error) {
 		if err != nil || parsed.Host == "" || parsed.Scheme != "https" && parsed.Scheme != "http" || strings.Trim(parsed.Path, "/") != "" {
 			return nil, fmt.Errorf("imagxp: PublisherConfig.Origins: %q is not an origin such as https://pub.example.com", text)
 		}
-		origins = append(origins, origin{parsed.Scheme, strings.ToLower(parsed.Host)})
+		port := map[string]string{"https": ":443", "http": ":80"}[parsed.Scheme]
+		origins = append(origins, origin{parsed.Scheme, strings.TrimSuffix(strings.ToLower(parsed.Host), port), port})
 	}
 	return origins, nil
 }

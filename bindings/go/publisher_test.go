@@ -233,3 +233,19 @@ func TestWinsEqualNonces(t *testing.T) {
 		t.Errorf("%d wins of %d nonces, %d losses", wins.Load(), nonces, losses.Load())
 	}
 }
+
+// A site of several names: each is judged by its own, with its default port or without.
+func TestOrigins(t *testing.T) {
+	network, agent := new(documents), newTestAgent(t, "bot.example.com")
+	network.publish(t, agent)
+	publisher := small(t, PublisherConfig{Fetcher: network, Origins: []string{"https://first.example.com", testOrigin + ":443/", "http://plain.example.com:8080"}})
+	for host, resource := range map[string]string{"pub.example.com": testOrigin, "PUB.example.com:443": testOrigin, "plain.example.com:8080": "http://plain.example.com:8080",
+		"unknown.example.com": "https://first.example.com"} {
+		r := visit("/a", make(http.Header))
+		must(agent.Sign(Claims{Resource: resource + "/a", Purpose: Summary}))(t).Set(r.Header)
+		r.Host = host
+		if _, err := publisher.Check(t.Context(), r); err != nil {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+}

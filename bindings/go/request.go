@@ -24,7 +24,7 @@ func (p *Publisher) read(call *abi.Call, r *http.Request) {
 // originOf is the origin that the request names, else the first: never one that only the request knows.
 func (p *Publisher) originOf(r *http.Request) origin {
 	for _, known := range p.origins {
-		if strings.EqualFold(known.authority, r.Host) {
+		if strings.EqualFold(known.authority, strings.TrimSuffix(r.Host, known.defaultPort)) {
 			return known
 		}
 	}
@@ -35,7 +35,7 @@ func (p *Publisher) originOf(r *http.Request) origin {
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	return origin{scheme, r.Host}
+	return origin{scheme: scheme, authority: r.Host}
 }
 
 // targetOf is path and query as received. RequestURI is empty in requests that no server has read, and absolute in those to

@@ -344,3 +344,40 @@ func TestMoney(t *testing.T) {
 		}
 	}
 }
+
+// repeater is a transport that sends its first request twice, as net/http does when a connection breaks under it.
+type repeater struct{ sent atomic.Int32 }
+
+func (r *repeater) RoundTrip(request *http.Request) (*http.Response, error) {
+	if r.sent.Add(1) == 1 {
+		first, err := http.DefaultTransport.RoundTrip(request.Clone(request.Context()))
+		if err != nil {
+			return nil, err
+		}
+		first.Body.Close()
+	}
+	return http.DefaultTransport.RoundTrip(request)
+}
+
+func TestARepeatedRequestIsSignedAnew(t *testing.T) {
+	n, below := newTestNet(t, "", hello), new(repeater)
+	client := &http.Client{Transport: &Transport{Agent: n.agent, Purpose: Summary, Base: below}}
+	if status, body := get(t, client, n.site.URL); status != 200 || below.sent.Load() != 2 {
+		t.Errorf("%d %s, sent %d times", status, body, below.sent.Load())
+	}
+}
+
+func TestHTTP2(t *testing.T) {
+	n := newTestNet(t, "", hello)
+	server := httptest.NewUnstartedServer(n.publisher.Handler(hello))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	client := server.Client()
+	client.Transport = &Transport{Agent: n.agent, Purpose: Summary, Base: client.Transport}
+	response := must(client.Get(server.URL + "/a?b=%2F"))(t)
+	defer response.Body.Close()
+	if response.StatusCode != 200 || response.ProtoMajor != 2 {
+		t.Errorf("%s %s", response.Proto, response.Status)
+	}
+}
