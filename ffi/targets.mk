@@ -1,7 +1,7 @@
 # The C library's tasks; the top Makefile includes this.
 
 .PHONY: test-ffi
-test-ffi: ## the C library: programs in C, Go, Python and for chips; valgrind, AddressSanitizer
+test-ffi: ## the C library: programs in C, Go, Python and for chips; the shared cases
 	@tools/abi-tests.sh
 
 .PHONY: abi

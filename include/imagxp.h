@@ -2,7 +2,7 @@
  * imagxp.h - who is that agent, and has it paid?
  *
  * The C interface of libimagxp: a publisher verifies the signed requests of AI agents, an agent signs
- * them. Link with `pkg-config --libs imagxp`, or with libimagxp.a and nothing else.
+ * them, a broker sells the visas that pay for them. Link with `pkg-config --libs imagxp`, or with libimagxp.a and nothing else.
  *
  *
  * CONTRACT
@@ -24,7 +24,7 @@
  * Structs   What may grow begins with `size_t size`: IMAGXP_INIT(&x) sets it and zeroes the rest.
  *           Do that before every first use; a struct that was filled by one call may be given to the
  *           next as it is.
- * Status    0 done, > 0 one more step, < 0 refused: enum imagxp_code has every number, with the HTTP
+ * Status    0 done, > 0 go on as the call says, < 0 refused: enum imagxp_code has every number, with the HTTP
  *           status. The hundreds say whose fault it is. Numbers are never reused, and a newer library
  *           may have more of them.
  *
@@ -80,9 +80,10 @@
  * needs, each once. Between IMAGXP_NEED and the next call nothing is kept but `verified` and
  * `scratch`, and those by you: wait for the answer on the stack, in an event loop, or not at all.
  *
- * https_get is yours and gives an imagxp_answer, such as { IMAGXP_FOUND, -1, body } (-1: no max-age): GET, https, port 443, no redirects, at most 1.5 s in all, at most
- * need.max_len + 1 bytes of body, and for a need that is not `configured` an address of which
- * imagxp_host_may_connect has said IMAGXP_OK. One fetch at a time for each need.host.
+ * https_get is yours and gives an imagxp_answer, such as { IMAGXP_FOUND, -1, body } (-1: no max-age):
+ * GET, https, port 443, no redirects, at most 1.5 s in all, at most need.max_len + 1 bytes of body, and
+ * for a need that is not `configured` an address of which imagxp_host_may_connect has said IMAGXP_OK.
+ * One fetch at a time for each need.host.
  *
  * The replay cache is one for all, under one lock that is held for imagxp_request_admit. A key cache
  * is never written while it is read: give each worker its own; or keep one immutable, and let whoever
@@ -101,6 +102,46 @@
  *     status = imagxp_request_sign(&key, &claims, random_16, random_32, 0, now_ms, out, &headers);
  *
  * and IMAGXP_TEXT(out, headers.payload) is the value of IMAGXP_HEADER_PAYLOAD, and so on.
+ *
+ *
+ * A BROKER
+ * ========
+ *
+ * It sells visas: imagxp_visa_issue, to an agent that imagxp_request_verify has found to be who it says,
+ * bound to its name and key; and publishes its keys: imagxp_jwks_write. Publishers verify both by
+ * themselves. What a site wants is in imagxp_policy_discovery, served at IMAGXP_POLICY_PATH; with a 402
+ * send broker_url and price of imagxp_policy_terms as IMAGXP_HEADER_BROKER and IMAGXP_HEADER_PRICE.
+ *
+ *
+ * FEEDBACK, PROVENANCE
+ * ====================
+ *
+ * imagxp_feedback_sign   an agent, on what it got and paid for: for IMAGXP_HEADER_FEEDBACK, or the broker
+ * imagxp_feedback_verify whoever reads it, once the agent's identity is verified
+ * imagxp_provenance_sign, _verify: where a response's content comes from, in three headers
+ *
+ *
+ * STORY, EVIDENCE
+ * ===============
+ *
+ * Both are made from what the loop above leaves, `visit`, `verified` and `scratch`, and one struct more:
+ *
+ *     imagxp_decision decision;
+ *
+ *     IMAGXP_INIT(&decision);
+ *     decision.status = status;
+ *     decision.received_ms = ...; decision.decided_ms = ...;
+ *     decision.fetches = ...; decision.fetches_len = ...;      (what https_get went for, if anything)
+ *
+ *     imagxp_story_publisher(&visit, policy, &verified, scratch, &decision, IMAGXP_STORY_TEXT, out, &len);
+ *     imagxp_evidence_decision(&visit, &verified, &decision, &head, out, &len);
+ *
+ * The story is for people and log collectors. The evidence is a file of lines, each of which names the
+ * hash of the one before: `head`, zeros at first, is where it ends. Append each line in one piece; one
+ * writer, one file. Write imagxp_evidence_document when a document was fetched, before the decision, and
+ * imagxp_evidence_checkpoint with the publisher's key when imagxp_evidence_wants_checkpoint says so.
+ * `verified` knows which documents the key cache had verified with: a host need not remember any.
+ * To go on with a file, or to verify one: imagxp_log_line, line by line; then imagxp_evidence_prove.
  *
  *
  * SIZES

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The C library, used as its users use it: programs in C, C++, Go, Python and Rust; under valgrind and AddressSanitizer;
-# the shared cases; and builds for chips.
+# The C library, used as its users use it: programs in C, C++, Go, Python and Rust; the shared cases; and builds for chips.
+# The same programs under valgrind and AddressSanitizer: tools/sanitize.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/abi-setup.sh
@@ -40,20 +40,6 @@ for name in agent publisher story evidence provenance feedback broker guard guar
     "$out/program"
     passes "$name"
 done
-if need valgrind valgrind; then
-    for name in agent publisher story evidence provenance feedback broker guard guard_records guard_broker; do
-        cc -std=c11 -g -O1 "${c[@]}" -Iinclude -o "$out/program" $tests/$name.c "$out/libimagxp.a"
-        IMAGXP_ROUNDS=${IMAGXP_ROUNDS:-1000} valgrind -q --error-exitcode=9 "$out/program"
-        passes "$name, valgrind"
-    done
-fi
-for name in agent publisher story evidence provenance feedback broker guard guard_records guard_broker hosts/nginx; do
-    cc -std=c11 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all "${c[@]}" -Iinclude \
-        -o "$out/program" $tests/$name.c "$out/libimagxp.a" -lpthread
-    IMAGXP_ROUNDS=${IMAGXP_ROUNDS:-5000} "$out/program"
-    passes "$name, AddressSanitizer"
-done
-
 echo "beside another Rust library, and loaded at once"
 rustc --edition 2024 -O --crate-type staticlib --crate-name neighbour -o "$out/libneighbour.a" $tests/hosts/neighbour.rs
 for order in "imagxp neighbour" "neighbour imagxp"; do

@@ -10,7 +10,7 @@ use crate::memory::{Output, Region, disjoint, read_array, read_bytes, read_sized
 use crate::out::Text;
 use crate::policy;
 use crate::state::read_keys;
-use crate::status::{NEED, OK, VERIFIED, answer, answer_and_wipe};
+use crate::status::{NEED, OK, VERIFIED, answer, answer_and_wipe_deep};
 use crate::texts::Texts;
 use crate::types::*;
 
@@ -34,7 +34,7 @@ pub unsafe extern "C" fn imagxp_visa_issue(
     out: imagxp_buf,
     needed: *mut usize,
 ) -> imagxp_status {
-    answer_and_wipe(|| {
+    answer_and_wipe_deep(|| {
         let out = Text::new(out, needed)?;
         let outputs = out.regions();
         disjoint(&outputs, &[])?;

@@ -8,7 +8,7 @@ use imagxp_core::{Error, Story, UnixMillis, spec};
 use crate::agent_keys::{self, public};
 use crate::memory::{Input, Output, Region, disjoint, read_array, read_bytes, read_sized, read_str};
 use crate::out::Text;
-use crate::status::{OK, answer, answer_and_wipe};
+use crate::status::{OK, answer, answer_and_wipe_deep};
 use crate::story;
 use crate::texts::{Texts, text};
 use crate::types::*;
@@ -34,7 +34,7 @@ pub unsafe extern "C" fn imagxp_feedback_sign(
     out: imagxp_buf,
     needed: *mut usize,
 ) -> imagxp_status {
-    answer_and_wipe(|| {
+    answer_and_wipe_deep(|| {
         let out = Text::new(out, needed)?;
         let outputs = out.regions();
         disjoint(&outputs, &[])?;

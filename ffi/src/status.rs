@@ -21,19 +21,30 @@ pub(crate) fn answer(call: impl FnOnce() -> Result<imagxp_status, Error>) -> ima
 /// variable holds at its end, not the copies that moves and spilled registers leave (threats.md K4).
 pub(crate) fn answer_and_wipe(call: impl FnOnce() -> Result<imagxp_status, Error>) -> imagxp_status {
     let status = leaving_traces(call);
-    wipe_stack();
+    wipe_stack::<KEY_DEPTH>();
     status
 }
+
+/// The same for a call that signs a token: its parts lie on the stack above the signature.
+pub(crate) fn answer_and_wipe_deep(call: impl FnOnce() -> Result<imagxp_status, Error>) -> imagxp_status {
+    let status = leaving_traces(call);
+    wipe_stack::<TOKEN_DEPTH>();
+    status
+}
+
+/// Words, as deep as a signature or the reader of a key goes, and as the signature of a token does: ffi/tests/wipe.c looks
+/// whether that is enough.
+const KEY_DEPTH: usize = 1_024;
+const TOKEN_DEPTH: usize = 1_664;
 
 #[inline(never)]
 fn leaving_traces(call: impl FnOnce() -> Result<imagxp_status, Error>) -> imagxp_status {
     answer(call)
 }
 
-/// As deep as a signature or the reader of a key goes: ffi/tests/wipe.c looks whether that is enough.
 #[inline(never)]
-fn wipe_stack() {
-    let mut dead = [0_u64; 1024];
+fn wipe_stack<const WORDS: usize>() {
+    let mut dead = [0_u64; WORDS];
     core::hint::black_box(&mut dead);
 }
 

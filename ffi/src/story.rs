@@ -2,7 +2,7 @@
 
 use imagxp_core::story::{Sale, Sent, Visited};
 use imagxp_core::visa::Token;
-use imagxp_core::{Error, Policy, Request, Story, UnixMillis};
+use imagxp_core::{Error, Policy, Request, Story, UnixMillis, Visit};
 
 use crate::agent::read_claims;
 use crate::agent_keys::public;
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn imagxp_story_publisher(
         let token = token(&decision, &policy, scratch)?;
         // As `imagxp_request_verify` does, so that the texts of `verified` lie where they lay.
         let (scratch, _) = Texts::new(scratch, verdict::room(&policy));
-        let request = match Request::parse(&visit, scratch) {
+        let request = match parse(&visit, scratch) {
             Err(Error::BufferTooSmall) => return Err(Error::BufferTooSmall),
             request => request.ok(),
         };
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn imagxp_story_publisher(
             grant.key = request.as_ref().and_then(Request::key);
             grant.visa = token;
         }
-        let story = Story::publisher(&Visited {
+        let visited = Visited {
             visit: &visit,
             claims: request.as_ref().and_then(Request::claims),
             policy,
@@ -91,10 +91,23 @@ pub unsafe extern "C" fn imagxp_story_publisher(
             verdict: grant.as_ref().map_err(|error| *error),
             received: decision.received,
             judged: decision.decided,
-        });
+        };
         // SAFETY: checked, and apart from everything else.
-        unsafe { write(&story, json, &out) }
+        unsafe { tell(&visited, json, &out) }
     })
+}
+
+#[inline(never)] // what it takes leaves the stack before the story is made
+fn parse<'a>(visit: &Visit<'a>, scratch: &'a mut [u8]) -> Result<Request<'a>, Error> {
+    Request::parse(visit, scratch)
+}
+
+/// # Safety
+/// As [`write`].
+#[inline(never)]
+unsafe fn tell(visited: &Visited<'_>, json: bool, out: &Text) -> Result<imagxp_status, Error> {
+    // SAFETY: the caller's.
+    unsafe { write(&Story::publisher(visited), json, out) }
 }
 
 /// As much of the visa or ad proof as a story tells.

@@ -59,6 +59,17 @@ class Verified(Structure):
                 ("token_key", c_uint8 * 64)]
 
 
+class Token(Structure):
+    _fields_ = [("size", c_size_t), ("status", c_int32), ("flags", c_uint32), ("need", Need), ("refresh", Need),
+                ("issuer", Span), ("jti", Span), ("amount_micros", c_int64), ("expires_s", c_int64)]
+
+
+class Judgement(Structure):
+    _fields_ = [("size", c_size_t), ("score", c_uint32), ("outcome", c_int32), ("reasons", c_uint32),
+                ("reserved", c_uint32), ("ts_ms", c_int64), ("url", Span), ("jti", Span), ("visa", Span),
+                ("request", c_uint8 * 32)]
+
+
 class Key(Structure):
     _fields_ = [("opaque", c_uint64 * 16)]
 
@@ -99,6 +110,12 @@ lib.imagxp_key_public.argtypes = [POINTER(Key), c_int32, Buf, POINTER(c_size_t)]
 lib.imagxp_request_sign.argtypes = [POINTER(Key), POINTER(Claims), c_char_p, c_char_p, c_uint32, c_int64, Buf,
                                     POINTER(Signed)]
 lib.imagxp_manifest_write.argtypes = [POINTER(Manifest), Buf, POINTER(c_size_t)]
+lib.imagxp_key_export.argtypes = [POINTER(Key), c_int32, Buf, POINTER(c_size_t)]
+lib.imagxp_policy_document.argtypes = [POINTER(c_uint64), c_size_t, Buf, POINTER(Need)]
+lib.imagxp_visa_verify.argtypes = [Str, c_int32, Str, Str, POINTER(c_uint64), POINTER(View), c_int64, Buf, POINTER(Token)]
+lib.imagxp_feedback_verify.argtypes = [Str, Str, Str, POINTER(Str), c_size_t, c_int64, Buf, POINTER(Judgement)]
+lib.imagxp_provenance_verify.argtypes = [Str, Str, Str, Str, c_int64, c_uint32, c_uint32, POINTER(c_int32),
+                                         POINTER(c_int64)]
 
 
 def text(value):

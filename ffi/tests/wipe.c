@@ -7,240 +7,7 @@
 #define _GNU_SOURCE
 #include <ucontext.h>
 
-#include "check.h"
-
-/* Numbers modulo n, least significant word first. */
-typedef struct number {
-    uint64_t words[4];
-} number;
-
-static const number ORDER = { { 0xf3b9cac2fc632551, 0xbce6faada7179e84, 0xffffffffffffffff, 0xffffffff00000000 } };
-
-static int below(const number *a, const number *b)
-{
-    int i;
-    for (i = 3; i > 0 && a->words[i] == b->words[i]; i--) {
-    }
-    return a->words[i] < b->words[i];
-}
-
-static uint64_t plus(number *sum, const number *a)
-{
-    uint64_t carry = 0;
-    int i;
-    for (i = 0; i < 4; i++) {
-        uint64_t word = sum->words[i] + carry;
-        carry = word < carry;
-        word += a->words[i];
-        carry += word < a->words[i];
-        sum->words[i] = word;
-    }
-    return carry;
-}
-
-static void minus(number *difference, const number *a)
-{
-    uint64_t borrow = 0;
-    int i;
-    for (i = 0; i < 4; i++) {
-        uint64_t word = difference->words[i] - a->words[i];
-        uint64_t next = difference->words[i] < a->words[i];
-        next += word < borrow;
-        difference->words[i] = word - borrow;
-        borrow = next;
-    }
-}
-
-static number add(number a, const number *b)
-{
-    if (plus(&a, b) != 0 || !below(&a, &ORDER)) {
-        minus(&a, &ORDER);
-    }
-    return a;
-}
-
-static int bit_of(const number *a, int i)
-{
-    return (int)(a->words[i / 64] >> (i % 64) & 1);
-}
-
-static number multiply(const number *a, const number *b)
-{
-    number product = { { 0 } };
-    int i;
-    for (i = 255; i >= 0; i--) {
-        product = add(product, &product);
-        if (bit_of(b, i)) {
-            product = add(product, a);
-        }
-    }
-    return product;
-}
-
-/* a^(n-2) */
-static number invert(const number *a)
-{
-    number power = { { 1 } };
-    number exponent = ORDER;
-    int i;
-    exponent.words[0] -= 2;
-    for (i = 255; i >= 0; i--) {
-        power = multiply(&power, &power);
-        if (bit_of(&exponent, i)) {
-            power = multiply(&power, a);
-        }
-    }
-    return power;
-}
-
-static number read(const uint8_t bytes[32])
-{
-    number a = { { 0 } };
-    int i;
-    for (i = 0; i < 32; i++) {
-        a.words[(31 - i) / 8] |= (uint64_t)bytes[i] << ((31 - i) % 8 * 8);
-    }
-    return a;
-}
-
-static void write(const number *a, uint8_t bytes[32])
-{
-    int i;
-    for (i = 0; i < 32; i++) {
-        bytes[i] = (uint8_t)(a->words[(31 - i) / 8] >> ((31 - i) % 8 * 8));
-    }
-}
-
-/* FIPS 180-4, of messages of at most 247 bytes. */
-static uint32_t turn(uint32_t x, int by)
-{
-    return x >> by | x << (32 - by);
-}
-
-/* The first 32 bits of the fractional parts of the roots of the first primes: square (2) or cube (3). */
-static uint32_t root_bits(unsigned prime, int power)
-{
-    /* The largest x with x^power <= prime * 2^(32 * power), found bit by bit; 36 bits suffice. */
-    unsigned __int128 x = 0;
-    int bit;
-    for (bit = 36; bit >= 0; bit--) {
-        unsigned __int128 y = x | (unsigned __int128)1 << bit;
-        /* y^3 < 2^111, and prime * 2^96 < 2^105 */
-        unsigned __int128 value = power == 2 ? y * y : y * y * y;
-        if (value <= (unsigned __int128)prime << (32 * power)) {
-            x = y;
-        }
-    }
-    return (uint32_t)x;
-}
-
-static void sha256(const uint8_t *message, size_t len, uint8_t digest[32])
-{
-    static uint32_t constants[64];
-    static uint32_t first[8];
-    uint8_t padded[256] = { 0 };
-    size_t blocks = (len + 9 + 63) / 64;
-    uint32_t h[8];
-    size_t block;
-    size_t i;
-
-    if (constants[0] == 0) {
-        unsigned prime = 2;
-        for (i = 0; i < 64; prime++) {
-            unsigned divisor = 2;
-            while (divisor * divisor <= prime && prime % divisor != 0) {
-                divisor++;
-            }
-            if (divisor * divisor > prime) {
-                if (i < 8) {
-                    first[i] = root_bits(prime, 2);
-                }
-                constants[i++] = root_bits(prime, 3);
-            }
-        }
-    }
-    CHECK(len <= 247);
-    memcpy(padded, message, len);
-    padded[len] = 0x80;
-    padded[64 * blocks - 2] = (uint8_t)(len >> 5);
-    padded[64 * blocks - 1] = (uint8_t)(len << 3);
-    memcpy(h, first, sizeof h);
-    for (block = 0; block < blocks; block++) {
-        uint32_t w[64];
-        uint32_t v[8];
-        for (i = 0; i < 16; i++) {
-            const uint8_t *at = padded + 64 * block + 4 * i;
-            w[i] = (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-        }
-        for (; i < 64; i++) {
-            uint32_t a = w[i - 15];
-            uint32_t b = w[i - 2];
-            w[i] = w[i - 16] + w[i - 7] + (turn(a, 7) ^ turn(a, 18) ^ a >> 3) + (turn(b, 17) ^ turn(b, 19) ^ b >> 10);
-        }
-        memcpy(v, h, sizeof v);
-        for (i = 0; i < 64; i++) {
-            uint32_t t1 = v[7] + (turn(v[4], 6) ^ turn(v[4], 11) ^ turn(v[4], 25)) + ((v[4] & v[5]) ^ (~v[4] & v[6])) +
-                          constants[i] + w[i];
-            uint32_t t2 = (turn(v[0], 2) ^ turn(v[0], 13) ^ turn(v[0], 22)) +
-                          ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-            memmove(v + 1, v, 7 * sizeof v[0]);
-            v[4] += t1;
-            v[0] = t1 + t2;
-        }
-        for (i = 0; i < 8; i++) {
-            h[i] += v[i];
-        }
-    }
-    for (i = 0; i < 32; i++) {
-        digest[i] = (uint8_t)(h[i / 4] >> (24 - i % 4 * 8));
-    }
-}
-
-static void hmac(const uint8_t secret[32], const uint8_t *message, size_t len, uint8_t mac[32])
-{
-    uint8_t block[247];
-    uint8_t inner[32];
-    size_t i;
-
-    CHECK(64 + len <= sizeof block);
-    for (i = 0; i < 64; i++) {
-        block[i] = (uint8_t)((i < 32 ? secret[i] : 0) ^ 0x36);
-    }
-    memcpy(block + 64, message, len);
-    sha256(block, 64 + len, inner);
-    for (i = 0; i < 64; i++) {
-        block[i] = (uint8_t)((i < 32 ? secret[i] : 0) ^ 0x5c);
-    }
-    memcpy(block + 64, inner, 32);
-    sha256(block, 96, mac);
-}
-
-/* RFC 6979 section 3.2: the first candidate, which is the nonce but for one in 2^32, and the key that it is drawn with. */
-static void nonce_of(const uint8_t d[32], const uint8_t digest[32], const uint8_t *extra, size_t extra_len,
-                     uint8_t k[32], uint8_t drawn_with[32])
-{
-    uint8_t message[32 + 1 + 32 + 32 + 32];
-    number reduced = read(digest);
-    uint8_t separator;
-
-    if (!below(&reduced, &ORDER)) {
-        minus(&reduced, &ORDER);
-    }
-    memset(k, 1, 32);
-    memset(drawn_with, 0, 32);
-    for (separator = 0; separator < 2; separator++) {
-        memcpy(message, k, 32);
-        message[32] = separator;
-        memcpy(message + 33, d, 32);
-        write(&reduced, message + 65);
-        if (extra_len > 0) {
-            memcpy(message + 97, extra, extra_len);
-        }
-        hmac(drawn_with, message, 97 + extra_len, drawn_with);
-        hmac(drawn_with, k, 32, k);
-    }
-    hmac(drawn_with, k, 32, k);
-}
+#include "arithmetic.h"
 
 /* What must not be left. */
 enum { NEEDLES_MAX = 4096 };
@@ -355,10 +122,6 @@ static void report(const char *name, const char *where, const char *what)
 }
 
 /* The calls, their arguments and results. */
-static const uint8_t d_bytes[32] = {
-    0xc9, 0xaf, 0xa9, 0xd8, 0x45, 0xba, 0x75, 0x16, 0x6b, 0x5c, 0x21, 0x57, 0x67, 0xb1, 0xd6, 0x93,
-    0x4e, 0x50, 0xc3, 0xdb, 0x36, 0xe8, 0x9b, 0x12, 0x7b, 0x8a, 0x62, 0x2b, 0x12, 0x0f, 0x67, 0x21,
-};
 static imagxp_key key;
 static imagxp_key made;
 static imagxp_str text;
@@ -371,6 +134,7 @@ static uint32_t flags;
 static uint8_t memory[IMAGXP_SIGNED_LEN];
 static imagxp_claims claims;
 static imagxp_signed headers;
+static uint8_t public_key[124];
 static imagxp_status status;
 
 static void from_random(void) { status = imagxp_key_from_random(d_bytes, &made); }
@@ -439,21 +203,9 @@ static void keys(void)
     report("wipe", "in the key", found_in(&made, sizeof made));
 }
 
-static number hex_number(const char *hex)
+/* The secrets of a signature; and it is right, so they are. */
+static void search_for_nonce(const uint8_t digest[32], const uint8_t signature[64], const uint8_t *extra, size_t extra_len)
 {
-    number a = { { 0 } };
-    int i;
-    for (i = 0; i < 64; i++) {
-        uint64_t digit = (uint64_t)(hex[i] <= '9' ? hex[i] - '0' : hex[i] - 'a' + 10);
-        a.words[(63 - i) / 16] |= digit << ((63 - i) % 16 * 4);
-    }
-    return a;
-}
-
-/* The secrets of this signature; and it is right, so they are. */
-static void search_for_nonce(const uint8_t digest[32], const uint8_t *extra, size_t extra_len)
-{
-    imagxp_str signature;
     uint8_t k_bytes[32];
     uint8_t drawn_with[32];
     number d = read(d_bytes);
@@ -464,13 +216,10 @@ static void search_for_nonce(const uint8_t digest[32], const uint8_t *extra, siz
         minus(&e, &ORDER);
     }
     nonce_of(d_bytes, digest, extra, extra_len, k_bytes, drawn_with);
-    sign();
-    CHECK_STATUS(status, IMAGXP_OK);
-    signature = IMAGXP_TEXT(buf_of(memory, sizeof memory), headers.signature);
     k = read(k_bytes);
     k_inverse = invert(&k);
-    r = hex_number(signature.ptr);
-    s = hex_number(signature.ptr + 64);
+    r = read(signature);
+    s = read(signature + 32);
     rd = multiply(&r, &d);
     sum = add(rd, &e);
     expected = multiply(&sum, &k_inverse);
@@ -483,11 +232,43 @@ static void search_for_nonce(const uint8_t digest[32], const uint8_t *extra, siz
     search_for("the generator of k", drawn_with, sizeof drawn_with);
 }
 
+static void unhex(const char *hex, size_t len, uint8_t *bytes)
+{
+    size_t i;
+    for (i = 0; i < len; i++) {
+        unsigned byte = 0;
+        CHECK(sscanf(hex + 2 * i, "%2x", &byte) == 1);
+        bytes[i] = (uint8_t)byte;
+    }
+}
+
+/* 86 characters of base64url. */
+static void unbase64(const char *text, uint8_t bytes[64])
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    uint32_t bits = 0;
+    size_t i, at = 0;
+    for (i = 0; i < 86; i++) {
+        bits = bits << 6 | (uint32_t)(strchr(alphabet, text[i]) - alphabet);
+        if (i % 4 > 0 && at < 64) {
+            bytes[at++] = (uint8_t)(bits >> (6 - i % 4 * 2));
+        }
+    }
+}
+
+static void search_for_request(const uint8_t digest[32], const uint8_t *extra, size_t extra_len)
+{
+    uint8_t signature[64];
+    sign();
+    CHECK_STATUS(status, IMAGXP_OK);
+    unhex(IMAGXP_TEXT(buf_of(memory, sizeof memory), headers.signature).ptr, sizeof signature, signature);
+    search_for_nonce(digest, signature, extra, extra_len);
+}
+
 static void signatures(void)
 {
     static const uint8_t random[32] = { 9, 8, 7, 6, 5, 4, 3, 2, 1 };
     static const uint8_t nonce[16] = { 1 };
-    uint8_t public_key[124];
     uint8_t digest[32];
     imagxp_signed prepared;
 
@@ -500,9 +281,9 @@ static void signatures(void)
     CHECK_STATUS(imagxp_key_public(&key, IMAGXP_FORMAT_TEXT, buf_of(public_key, sizeof public_key), NULL), IMAGXP_OK);
     CHECK_STATUS(imagxp_request_prepare(imagxp_str_of((const char *)public_key, sizeof public_key), &claims, nonce, NOW,
                                         buf_of(memory, sizeof memory), &prepared, digest), IMAGXP_OK);
-    search_for_nonce(digest, NULL, 0);
+    search_for_request(digest, NULL, 0);
     hedge = random;
-    search_for_nonce(digest, random, sizeof random);
+    search_for_request(digest, random, sizeof random);
     for (hedge = NULL;; hedge = random) {
         for (flags = 0; flags <= IMAGXP_SIGN_CHECK; flags += IMAGXP_SIGN_CHECK) {
             memset(memory, 0, sizeof memory);
@@ -517,20 +298,98 @@ static void signatures(void)
     headers.size = sizeof headers;
 }
 
-/* A second implementation that is wrong would find nothing: RFC 6979 A.2.5, SHA-256, "sample". */
-static void a_known_nonce(void)
-{
-    static const uint8_t expected[32] = {
-        0xa6, 0xe3, 0xc5, 0x7d, 0xd0, 0x1a, 0xbe, 0x90, 0x08, 0x65, 0x38, 0x39, 0x83, 0x55, 0xdd, 0x4c,
-        0x3b, 0x17, 0xaa, 0x87, 0x33, 0x82, 0xb0, 0xf2, 0x4d, 0x61, 0x29, 0x49, 0x3d, 0x8a, 0xad, 0x60,
-    };
-    uint8_t digest[32];
-    uint8_t k[32];
-    uint8_t drawn_with[32];
+/* What else is signed: a response's origin, a checkpoint, feedback, a visa. */
+static imagxp_provenance provenance;
+static imagxp_feedback feedback;
+static imagxp_visa visa;
+static imagxp_head head;
 
-    sha256((const uint8_t *)"sample", 6, digest);
-    nonce_of(d_bytes, digest, NULL, 0, k, drawn_with);
-    CHECK(memcmp(k, expected, sizeof k) == 0);
+static void sign_origin(void)
+{
+    status = imagxp_provenance_sign(&key, IMAGXP_ORIGIN_HUMAN, NULL, flags, NOW, buf_of(memory, sizeof memory), &provenance);
+}
+
+static void sign_checkpoint(void)
+{
+    memset(&head, 0, sizeof head);
+    status = imagxp_evidence_checkpoint(&key, NULL, flags, NOW, &head, buf_of(memory, sizeof memory), &needed);
+}
+
+static void sign_feedback(void)
+{
+    status = imagxp_feedback_sign(&key, &feedback, NULL, flags, NOW, buf_of(memory, sizeof memory), &needed);
+}
+
+static void sign_visa(void)
+{
+    status = imagxp_visa_issue(&key, IMAGXP_STR("k"), &visa, NULL, flags, NOW, buf_of(memory, sizeof memory), &needed);
+}
+
+static void origin_digest(uint8_t digest[32], uint8_t signature[64])
+{
+    static const char text[] = "{\"origin\":\"HUMAN\",\"ts\":1769428800000}";
+    sha256((const uint8_t *)text, sizeof text - 1, digest);
+    unhex(IMAGXP_TEXT(buf_of(memory, sizeof memory), provenance.signature).ptr, 64, signature);
+}
+
+/* The line without its newline and its member `signature`. */
+static void checkpoint_digest(uint8_t digest[32], uint8_t signature[64])
+{
+    static const char member[] = ",\"signature\":\"";
+    char text[1024];
+    char *at;
+    memcpy(text, memory, needed - 1);
+    text[needed - 1] = 0;
+    at = strstr(text, member);
+    CHECK(at != NULL);
+    unhex(at + sizeof member - 1, 64, signature);
+    memmove(at, at + sizeof member + 128, strlen(at + sizeof member + 128) + 1);
+    sha256((const uint8_t *)text, strlen(text), digest);
+}
+
+static void token_digest(uint8_t digest[32], uint8_t signature[64])
+{
+    sha256(memory, needed - 87, digest);
+    unbase64((const char *)memory + needed - 86, signature);
+}
+
+static void other_signatures(void)
+{
+    static const struct {
+        const char *name;
+        void (*call)(void);
+        void (*digest)(uint8_t digest[32], uint8_t signature[64]);
+    } calls[] = {
+        { "provenance", sign_origin, origin_digest },
+        { "checkpoint", sign_checkpoint, checkpoint_digest },
+        { "feedback", sign_feedback, token_digest },
+        { "visa", sign_visa, token_digest },
+    };
+    size_t i, before = needles_len;
+
+    IMAGXP_INIT(&provenance);
+    IMAGXP_INIT(&feedback);
+    IMAGXP_INIT(&visa);
+    feedback.agent_id = visa.agent_id = IMAGXP_STR(AGENT);
+    feedback.audience = feedback.jti = feedback.url = visa.issuer = visa.audience = IMAGXP_STR("pub.example.com");
+    feedback.reason = IMAGXP_REASON_HIGH_QUALITY;
+    visa.public_key = imagxp_str_of((const char *)public_key, sizeof public_key);
+    visa.amount_micros = 1;
+    visa.lifetime_s = 60;
+    for (i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        uint8_t digest[32], signature[64];
+        flags = 0;
+        calls[i].call();
+        CHECK_STATUS(status, IMAGXP_OK);
+        calls[i].digest(digest, signature);
+        search_for_nonce(digest, signature, NULL, 0);
+        for (flags = 0; flags <= IMAGXP_SIGN_CHECK; flags += IMAGXP_SIGN_CHECK) {
+            memset(memory, 0, sizeof memory);
+            run(calls[i].name, calls[i].call, IMAGXP_OK);
+            report(calls[i].name, "in the buffer", found_in(memory, sizeof memory));
+        }
+        needles_len = before;
+    }
 }
 
 /* A copy that is forgotten must be found. */
@@ -576,6 +435,7 @@ int main(void)
     puts("  planted copy: found");
     keys();
     signatures();
+    other_signatures();
     CHECK(found_in(&key, sizeof key) != NULL);
     imagxp_key_wipe(&key);
     report("wipe", "in the key", found_in(&key, sizeof key));

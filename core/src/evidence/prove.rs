@@ -143,6 +143,7 @@ impl<'l> Decision<'l> {
     }
 
     /// The recorded document that is this agent's manifest, if it is at hand.
+    #[inline(never)] // its memory leaves the stack before the next question
     fn find_manifest(&self, documents: &[Document<'_>], scratch: &mut [u8]) -> Result<Finding, Error> {
         let mut memory = Memory::default();
         let request = match memory.read(self) {
@@ -160,6 +161,7 @@ impl<'l> Decision<'l> {
     }
 
     /// The recorded key set that lists the recorded key, if it is at hand.
+    #[inline(never)]
     fn find_visa_key(&self, documents: &[Document<'_>], scratch: &mut [u8]) -> Result<Finding, Error> {
         let (Some(token), Some(key)) = (self.token(), self.visa_key) else { return Ok(Finding::Absent) };
         let mut finding = Finding::Unknown;
@@ -179,6 +181,7 @@ impl<'l> Decision<'l> {
     }
 
     /// The signed resource against the recorded request, as far as the verdict says it was bound.
+    #[inline(never)]
     fn check_bound(&self) -> Finding {
         let binding = match self.outcome {
             Outcome::Admitted { bound: Bound::Exact, .. } => ResourceBinding::Exact,
@@ -202,6 +205,7 @@ impl<'l> Decision<'l> {
     }
 
     /// The request's signature; none if there are no headers.
+    #[inline(never)]
     fn request_check(&self, line: u64) -> Option<Result<Check, Error>> {
         let mut memory = Memory::default();
         let request = memory.read(self)?;
