@@ -4,6 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tools/abi-setup.sh
+. bindings/go/setup.sh
+set_up_go
 version=v$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 proxy=$(realpath "$target")/dist/goproxy
 stage=$(realpath "$target")/dist/go

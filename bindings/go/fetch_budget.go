@@ -30,6 +30,7 @@ type fetchBudget struct {
 	underway int
 	names    *rate.Limiter
 	clients  map[netip.Prefix]*rate.Limiter
+	swept    time.Time
 	networks map[netip.Prefix]int
 }
 
@@ -65,7 +66,8 @@ func (b *fetchBudget) client(client netip.Addr, now time.Time) bool {
 		return true
 	}
 	key := network(client, 32, 64)
-	if len(b.clients) >= clientsMax {
+	if len(b.clients) >= clientsMax && now.Sub(b.swept) >= time.Second { // no sooner is a bucket full again
+		b.swept = now
 		for other, bucket := range b.clients {
 			if bucket.TokensAt(now) >= namesPerClient {
 				delete(b.clients, other)

@@ -4,6 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tools/abi-setup.sh
+. bindings/go/setup.sh
+set_up_go
+need curl curl
+need python3 python3
 top=$PWD
 bindings/go/dist.sh
 work=$(mktemp -d)

@@ -2,8 +2,12 @@
 # Each fuzz target for SECONDS_EACH (600) seconds, and 64 goroutines through IMAGXP_RACES (1,000,000)
 # requests of their own, each sent twice, and as many that all share.
 set -euo pipefail
-cd "$(dirname "$0")"
-./build-lib.sh
+cd "$(dirname "$0")/../.."
+. tools/abi-setup.sh
+. bindings/go/setup.sh
+set_up_go
+bindings/go/build-lib.sh
+cd bindings/go
 for target in $(go test -list '^Fuzz' . | grep '^Fuzz'); do
     go test -run '^$' -fuzz "^$target\$" -fuzztime "${SECONDS_EACH:-600}s" .
 done

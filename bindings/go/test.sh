@@ -3,15 +3,15 @@
 # seconds, Redis, the module's zip as a user installs it, a real Caddy.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+tools/setup.sh build
 . tools/abi-setup.sh
+. bindings/go/setup.sh
 top=$PWD
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
-least=1.24
 
-go_is_new() { [ "$(printf '%s\n' "$least" "$(go env GOVERSION | sed 's/^go//')" | sort -V | head -1)" = "$least" ]; }
-need go golang-go && go_is_new || { lacking "Go $least or newer (https://go.dev/dl)" || exit 0; }
-# Debian starts a server that it installs; this test starts its own.
-[ -n "$(command -v redis-server)" ] || RUNLEVEL=1 need redis-server redis-server || true
+set_up_go || exit 0
+# Debian starts a server that it installs, unless it is told not to; this test starts its own.
+RUNLEVEL=1 need redis-server redis-server || true
 bindings/go/build-lib.sh
 export GOFLAGS="${GOFLAGS:-} -p=2"
 
