@@ -223,6 +223,14 @@ func (c *tally) code(codes map[string]map[string]string, file, id, got, expect s
 	c.check(file, id, accepted, expect)
 }
 
+// done says the counts. A folder of others may lack whole areas; ours may not.
+func (c *tally) done() {
+	c.t.Logf("%d passed, %d failed", c.passed, c.failed)
+	if c.passed == 0 && os.Getenv("IMAGXP_VECTORS") == "" {
+		c.t.Error("no row was run")
+	}
+}
+
 type vectorFile struct {
 	Vectors []struct {
 		vectorRow
@@ -267,10 +275,7 @@ func TestVectorsOfRequests(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d passed, %d failed", count.passed, count.failed)
-	if count.passed == 0 {
-		t.Error("no row was run")
-	}
+	count.done()
 }
 
 func vectorVisitor(t *testing.T) *Agent {
@@ -303,10 +308,7 @@ func TestVectorsOfVisas(t *testing.T) {
 			count.code(codes, file, row.ID, got, row.Expect)
 		}
 	}
-	t.Logf("%d passed, %d failed", count.passed, count.failed)
-	if count.passed == 0 {
-		t.Error("no row was run")
-	}
+	count.done()
 }
 
 // keySet is the answer that the row records, or else its set.
@@ -404,10 +406,7 @@ func TestVectorsOfTheProfile(t *testing.T) {
 		got := spoilt(t, in[0], in[2], in[3], object{"ts": marshal(ts.Format("2006-01-02T15:04:05.000Z"))})
 		count.check("time_window", row.ID, got, told(row.Expect))
 	}
-	t.Logf("%d passed, %d failed", count.passed, count.failed)
-	if count.passed == 0 {
-		t.Error("no row was run")
-	}
+	count.done()
 }
 
 func statusName(status int32) string {
