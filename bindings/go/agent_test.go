@@ -147,8 +147,8 @@ func TestGenerated(t *testing.T) {
 	if out, err := exec.Command("go", "run", "./internal/codegen", header, again).CombinedOutput(); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
-	if string(must(os.ReadFile(again))(t)) != string(must(os.ReadFile("codes.go"))(t)) {
-		t.Error("codes.go is not what `go generate` writes: run it")
+	if codesOf(t, again) != codesOf(t, "codes.go") {
+		t.Error("codes.go has not the codes of imagxp.h: run `go generate`")
 	}
 	known := make(map[string]bool)
 	for _, name := range headersRead {
@@ -163,6 +163,18 @@ func TestGenerated(t *testing.T) {
 			t.Errorf("%s matters, and is not read", word)
 		}
 	}
+}
+
+// codesOf are the names and numbers of a file; what it says of them is the header's.
+func codesOf(t *testing.T, path string) string {
+	t.Helper()
+	var codes strings.Builder
+	for line := range strings.Lines(string(must(os.ReadFile(path))(t))) {
+		if strings.Contains(line, " Code = ") {
+			codes.WriteString(line)
+		}
+	}
+	return codes.String()
 }
 
 func TestCodes(t *testing.T) {

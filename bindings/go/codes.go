@@ -170,7 +170,7 @@ const (
 	ErrJWKSUnavailable Code = -519
 	// 503: the issuer's key set exceeds 65,536 bytes
 	ErrJWKSTooLarge Code = -520
-	// 503: the issuer's key set is not a JSON object with 1 to 32 keys of at most 16 KiB each
+	// 503: the issuer's key set is not a JSON object with 1 to 32 keys of at most 16 KiB each, one of them usable
 	ErrJWKSInvalid Code = -521
 	// 503: two usable keys of the issuer's key set have the same kid
 	ErrJWKSDuplicateKid Code = -522

@@ -11,16 +11,16 @@ package abi
 /*
 #include "shim.h"
 
-#cgo noescape imagxp_go_verify
-#cgo nocallback imagxp_go_verify
-#cgo noescape imagxp_go_parse
-#cgo nocallback imagxp_go_parse
 #cgo noescape imagxp_go_admit
 #cgo nocallback imagxp_go_admit
-#cgo noescape imagxp_go_tags
-#cgo nocallback imagxp_go_tags
+#cgo noescape imagxp_go_parse
+#cgo nocallback imagxp_go_parse
 #cgo noescape imagxp_go_refusal
 #cgo nocallback imagxp_go_refusal
+#cgo noescape imagxp_go_tags
+#cgo nocallback imagxp_go_tags
+#cgo noescape imagxp_go_verify
+#cgo nocallback imagxp_go_verify
 */
 import "C"
 

@@ -45,6 +45,19 @@ static imagxp_status imagxp_go_prove(const char *line, size_t line_len, const ch
     return imagxp_evidence_prove(imagxp_str_of(line, line_len), list, documents, imagxp_go_buf(scratch, scratch_len),
                                  findings);
 }
+
+#cgo noescape imagxp_evidence_wants_checkpoint
+#cgo nocallback imagxp_evidence_wants_checkpoint
+#cgo noescape imagxp_go_checkpoint
+#cgo nocallback imagxp_go_checkpoint
+#cgo noescape imagxp_go_evidence_document
+#cgo nocallback imagxp_go_evidence_document
+#cgo noescape imagxp_go_log_init
+#cgo nocallback imagxp_go_log_init
+#cgo noescape imagxp_go_log_line
+#cgo nocallback imagxp_go_log_line
+#cgo noescape imagxp_go_prove
+#cgo nocallback imagxp_go_prove
 */
 import "C"
 

@@ -101,20 +101,24 @@ static imagxp_status imagxp_go_manifest(const uint8_t *block, const uint32_t *le
     return imagxp_manifest_write(&manifest, imagxp_go_buf(out, out_len), needed);
 }
 
-#cgo noescape imagxp_go_sign
-#cgo nocallback imagxp_go_sign
-#cgo noescape imagxp_go_sign_prepare
-#cgo nocallback imagxp_go_sign_prepare
-#cgo noescape imagxp_go_sign_attach
-#cgo nocallback imagxp_go_sign_attach
+#cgo noescape imagxp_go_key_export
+#cgo nocallback imagxp_go_key_export
+#cgo noescape imagxp_go_key_from_random
+#cgo nocallback imagxp_go_key_from_random
 #cgo noescape imagxp_go_key_from_text
 #cgo nocallback imagxp_go_key_from_text
 #cgo noescape imagxp_go_key_public
 #cgo nocallback imagxp_go_key_public
-#cgo noescape imagxp_go_key_export
-#cgo nocallback imagxp_go_key_export
 #cgo noescape imagxp_go_key_wipe
 #cgo nocallback imagxp_go_key_wipe
+#cgo noescape imagxp_go_manifest
+#cgo nocallback imagxp_go_manifest
+#cgo noescape imagxp_go_sign
+#cgo nocallback imagxp_go_sign
+#cgo noescape imagxp_go_sign_attach
+#cgo nocallback imagxp_go_sign_attach
+#cgo noescape imagxp_go_sign_prepare
+#cgo nocallback imagxp_go_sign_prepare
 */
 import "C"
 

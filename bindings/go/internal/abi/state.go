@@ -96,14 +96,30 @@ static imagxp_status imagxp_go_terms(const uint64_t *policy, uint8_t *scratch, i
     return imagxp_policy_terms(IMAGXP_POLICY(policy), imagxp_go_scratch(scratch), terms);
 }
 
-#cgo noescape imagxp_go_supply
-#cgo nocallback imagxp_go_supply
-#cgo noescape imagxp_go_prepare
-#cgo nocallback imagxp_go_prepare
 #cgo noescape imagxp_go_alarm
 #cgo nocallback imagxp_go_alarm
+#cgo noescape imagxp_go_document
+#cgo nocallback imagxp_go_document
+#cgo noescape imagxp_go_key_cache_new
+#cgo nocallback imagxp_go_key_cache_new
+#cgo noescape imagxp_go_key_cache_words
+#cgo nocallback imagxp_go_key_cache_words
 #cgo noescape imagxp_go_policy_parse
 #cgo nocallback imagxp_go_policy_parse
+#cgo noescape imagxp_go_prepare
+#cgo nocallback imagxp_go_prepare
+#cgo noescape imagxp_go_replay_new
+#cgo nocallback imagxp_go_replay_new
+#cgo noescape imagxp_go_retry_after
+#cgo nocallback imagxp_go_retry_after
+#cgo noescape imagxp_go_stats
+#cgo nocallback imagxp_go_stats
+#cgo noescape imagxp_go_supply
+#cgo nocallback imagxp_go_supply
+#cgo noescape imagxp_go_terms
+#cgo nocallback imagxp_go_terms
+#cgo noescape imagxp_replay_cache_words
+#cgo nocallback imagxp_replay_cache_words
 */
 import "C"
 

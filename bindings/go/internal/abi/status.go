@@ -5,11 +5,6 @@ package abi
 /*
 #include "shim.h"
 
-#cgo noescape imagxp_host_may_connect
-#cgo nocallback imagxp_host_may_connect
-#cgo nocallback imagxp_status_name
-#cgo nocallback imagxp_status_help
-
 static imagxp_status imagxp_go_check_agent_id(const char *name, size_t len, int32_t mode)
 {
     return imagxp_host_check_agent_id(imagxp_str_of(name, len), mode);
@@ -21,6 +16,27 @@ static imagxp_status imagxp_go_jcs(const char *json, size_t json_len, uint8_t *o
 }
 
 static int32_t imagxp_go_matters(const char *name, size_t len) { return imagxp_header_matters(imagxp_str_of(name, len)); }
+
+#cgo noescape imagxp_abi_version
+#cgo nocallback imagxp_abi_version
+#cgo noescape imagxp_go_check_agent_id
+#cgo nocallback imagxp_go_check_agent_id
+#cgo noescape imagxp_go_jcs
+#cgo nocallback imagxp_go_jcs
+#cgo noescape imagxp_go_matters
+#cgo nocallback imagxp_go_matters
+#cgo noescape imagxp_host_may_connect
+#cgo nocallback imagxp_host_may_connect
+#cgo noescape imagxp_status_help
+#cgo nocallback imagxp_status_help
+#cgo noescape imagxp_status_http
+#cgo nocallback imagxp_status_http
+#cgo noescape imagxp_status_name
+#cgo nocallback imagxp_status_name
+#cgo noescape imagxp_status_public
+#cgo nocallback imagxp_status_public
+#cgo noescape imagxp_status_retry_after_s
+#cgo nocallback imagxp_status_retry_after_s
 */
 import "C"
 

@@ -36,10 +36,10 @@ static imagxp_status imagxp_go_evidence_decision(const uint8_t *block, const uin
     return imagxp_evidence_decision(&visit, verified, &decision, head, imagxp_go_buf(out, out_len), needed);
 }
 
-#cgo noescape imagxp_go_story
-#cgo nocallback imagxp_go_story
 #cgo noescape imagxp_go_evidence_decision
 #cgo nocallback imagxp_go_evidence_decision
+#cgo noescape imagxp_go_story
+#cgo nocallback imagxp_go_story
 */
 import "C"
 

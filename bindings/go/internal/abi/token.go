@@ -64,6 +64,13 @@ static imagxp_status imagxp_go_jwks(const char *block, const uint32_t *lens, uin
     }
     return imagxp_jwks_write(keys, count, imagxp_go_buf(out, out_len), needed);
 }
+
+#cgo noescape imagxp_go_feedback
+#cgo nocallback imagxp_go_feedback
+#cgo noescape imagxp_go_jwks
+#cgo nocallback imagxp_go_jwks
+#cgo noescape imagxp_go_visa
+#cgo nocallback imagxp_go_visa
 */
 import "C"
 
