@@ -70,7 +70,7 @@ const (
 	// roundsMax bounds a loop that ends by itself after three documents: the rest is for snapshots that others swap meanwhile.
 	roundsMax = 16
 	// patience is how long a request waits for a core before it is ErrBusy.
-	patience = 250 * time.Millisecond
+	patience = time.Second
 )
 
 // Publisher decides about requests by one policy. It may be used by many goroutines at once.

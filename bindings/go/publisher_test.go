@@ -210,7 +210,11 @@ func TestWinsEqualNonces(t *testing.T) {
 	for range goroutines {
 		start(&all, func() {
 			try := func(r *http.Request) {
-				switch _, err := publisher.Check(t.Context(), r); {
+				_, err := publisher.Check(t.Context(), r)
+				for errors.Is(err, ErrBusy) { // a machine with other work: nothing was written
+					_, err = publisher.Check(t.Context(), r)
+				}
+				switch {
 				case err == nil:
 					wins.Add(1)
 				case errors.Is(err, ErrReplayDetected):
@@ -247,5 +251,29 @@ func TestOrigins(t *testing.T) {
 		if _, err := publisher.Check(t.Context(), r); err != nil {
 			t.Errorf("%s: %v", host, err)
 		}
+	}
+}
+
+// Who waits too long for a core is told so, and may come again with the same request.
+func TestBusy(t *testing.T) {
+	network, agent := new(documents), newTestAgent(t, "bot.example.com")
+	network.publish(t, agent)
+	publisher := small(t, PublisherConfig{Fetcher: network})
+	for range cap(publisher.cores) {
+		publisher.cores <- struct{}{}
+	}
+	ctx, cancel := contextWithTimeout(t, time.Millisecond)
+	defer cancel()
+	r := signedVisit(t, agent, "/a")
+	_, err := publisher.Check(ctx, r)
+	var refusal *Refusal
+	if !errors.Is(err, ErrBusy) || !errors.As(err, &refusal) || refusal.HTTPStatus() != 503 || refusal.RetryAfter == 0 {
+		t.Errorf("%v", err)
+	}
+	for range cap(publisher.cores) {
+		<-publisher.cores
+	}
+	if _, err := publisher.Check(t.Context(), r); err != nil {
+		t.Errorf("the same once more: %v", err)
 	}
 }
