@@ -65,8 +65,8 @@ const (
 )
 
 const (
-	vouchedWhitelisted = 256 // IMAGXP_VOUCHED_WHITELISTED
-	replaySlots        = 450_000
+	// replaySlots are for 1,000 requests a second (imagxp size --rate).
+	replaySlots = 450_000
 	// roundsMax bounds a loop that ends by itself after three documents: the rest is for snapshots that others swap meanwhile.
 	roundsMax = 16
 	// patience is how long a request waits for a core before it is ErrBusy.
@@ -303,7 +303,7 @@ func (p *Publisher) vouched(call *abi.Call, r *http.Request) uint32 {
 	}
 	if p.config.Whitelist != nil {
 		if said, status := call.Parse(); status == abi.OK && said.AgentID != "" && p.config.Whitelist(said.AgentID) {
-			vouched |= vouchedWhitelisted
+			vouched |= abi.VouchWhitelisted
 		}
 	}
 	return vouched

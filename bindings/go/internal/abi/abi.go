@@ -36,31 +36,32 @@ const (
 	Verified = C.IMAGXP_VERIFIED
 )
 
-// The refusals that are raised on this side.
+// What the package imagxp has to know of imagxp.h.
 const (
-	AbiState         = C.IMAGXP_ABI_STATE
-	HeadersTooLarge  = C.IMAGXP_HEADERS_TOO_LARGE
+	ABIVersion       = C.IMAGXP_ABI
 	ReplayCacheFull  = C.IMAGXP_REPLAY_CACHE_FULL
-	headerLines      = C.IMAGXP_GO_HEADERS
-	fixedTexts       = 4
-	textsMax         = fixedTexts + 2*headerLines
-	blockKept        = 32 << 10
-	ScratchLen       = C.IMAGXP_SCRATCH_LEN
-	SignedLen        = C.IMAGXP_SIGNED_LEN
-	PolicyWords      = C.IMAGXP_POLICY_WORDS
-	refusalBodyMax   = 128
-	FlagSigned       = C.IMAGXP_SIGNED
-	FlagAds          = C.IMAGXP_ADS_DISPLAYED
-	FlagTokenBound   = C.IMAGXP_TOKEN_BOUND
-	FlagSingleUse    = C.IMAGXP_SINGLE_USE
-	FlagSteppedBack  = C.IMAGXP_CLOCK_STEPPED_BACK
 	NeedManifest     = C.IMAGXP_NEED_MANIFEST
 	NeedJWKS         = C.IMAGXP_NEED_JWKS
 	Found            = C.IMAGXP_FOUND
 	NotThere         = C.IMAGXP_NOT_THERE
 	Unreachable      = C.IMAGXP_UNREACHABLE
+	FlagSigned       = C.IMAGXP_SIGNED
+	FlagAds          = C.IMAGXP_ADS_DISPLAYED
+	FlagTokenBound   = C.IMAGXP_TOKEN_BOUND
+	FlagSingleUse    = C.IMAGXP_SINGLE_USE
+	FlagSteppedBack  = C.IMAGXP_CLOCK_STEPPED_BACK
 	TermsDevelopment = C.IMAGXP_TERMS_DEVELOPMENT
-	ABIVersion       = C.IMAGXP_ABI
+	VouchWhitelisted = C.IMAGXP_VOUCHED_WHITELISTED
+)
+
+const (
+	scratchLen     = C.IMAGXP_SCRATCH_LEN
+	signedLen      = C.IMAGXP_SIGNED_LEN
+	policyWords    = C.IMAGXP_POLICY_WORDS
+	refusalBodyMax = 128 // imagxp_refusal_write
+	fixedTexts     = 4   // method, scheme, authority, target
+	textsMax       = fixedTexts + 2*C.IMAGXP_GO_HEADERS
+	blockKept      = 32 << 10 // of a request; a longer one is not kept in the pool
 )
 
 // Call is the working memory of one request: its texts, the library's scratch, and the result. Keep them in a pool.
@@ -69,7 +70,7 @@ type Call struct {
 	lens     [textsMax]C.uint32_t
 	texts    int
 	verified C.imagxp_verified
-	scratch  [ScratchLen]C.uint8_t
+	scratch  [scratchLen]C.uint8_t
 }
 
 // Begin takes the request line. Header lines follow with Header.

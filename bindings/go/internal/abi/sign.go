@@ -188,7 +188,7 @@ type Signed struct{ Payload, Signature, PublicKey string }
 // Sign signs a request; random is the nonce's 16 bytes and 32 that hedge.
 func (k *Key) Sign(claims *Claims, random *[48]byte, nowMs int64) (Signed, int32) {
 	var headers C.imagxp_signed
-	out := make([]C.uint8_t, SignedLen)
+	out := make([]C.uint8_t, signedLen)
 	status := C.imagxp_go_sign(wordsPtr(k[:]), textPtr(claims.AgentID), C.size_t(len(claims.AgentID)),
 		textPtr(claims.Resource), C.size_t(len(claims.Resource)), C.int32_t(claims.Purpose), claims.ads(),
 		bytesPtr(random[:]), C.int64_t(nowMs), &out[0], C.size_t(len(out)), &headers)
@@ -199,7 +199,7 @@ func (k *Key) Sign(claims *Claims, random *[48]byte, nowMs int64) (Signed, int32
 func SignPrepared(publicKey string, claims *Claims, nonce *[16]byte, nowMs int64, sign func(digest []byte) ([64]byte, error)) (Signed, int32, error) {
 	var headers C.imagxp_signed
 	var digest [32]byte
-	out := make([]C.uint8_t, SignedLen)
+	out := make([]C.uint8_t, signedLen)
 	status := C.imagxp_go_sign_prepare(textPtr(publicKey), C.size_t(len(publicKey)), textPtr(claims.AgentID),
 		C.size_t(len(claims.AgentID)), textPtr(claims.Resource), C.size_t(len(claims.Resource)), C.int32_t(claims.Purpose),
 		claims.ads(), bytesPtr(nonce[:]), C.int64_t(nowMs), &out[0], C.size_t(len(out)), &headers, bytesPtr(digest[:]))

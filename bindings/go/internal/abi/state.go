@@ -128,14 +128,14 @@ type Sizes struct{ Names, Issuers, Tables, TableKiB uint32 }
 
 // PolicyParse compiles a policy.
 func PolicyParse(json string) ([]uint64, int32) {
-	memory := make([]uint64, PolicyWords)
+	memory := make([]uint64, policyWords)
 	status := C.imagxp_go_policy_parse(textPtr(json), C.size_t(len(json)), wordsPtr(memory))
 	return memory, int32(status)
 }
 
 // PolicyDocuments lists what to fetch at start.
 func PolicyDocuments(policy []uint64) []Document {
-	scratch := make([]C.uint8_t, ScratchLen)
+	scratch := make([]C.uint8_t, scratchLen)
 	var documents []Document
 	for index := 0; ; index++ {
 		var need C.imagxp_need
@@ -157,7 +157,7 @@ type Terms struct {
 
 // PolicyTerms reads a policy.
 func PolicyTerms(policy []uint64) (Terms, int32) {
-	scratch := make([]C.uint8_t, ScratchLen)
+	scratch := make([]C.uint8_t, scratchLen)
 	var terms C.imagxp_terms
 	status := C.imagxp_go_terms(wordsPtr(policy), &scratch[0], &terms)
 	text := func(span C.imagxp_span) string { return string(spanOf(scratch, span)) }
