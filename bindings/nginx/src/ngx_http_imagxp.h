@@ -51,6 +51,7 @@ typedef struct {
 typedef struct {
     uint64_t                      words[IMAGXP_POLICY_WORDS];
     ngx_str_t                     json;
+    ngx_str_t                     discovery;
     ngx_str_t                     broker;
     ngx_str_t                     price;
     uint32_t                      flags;
@@ -70,6 +71,10 @@ typedef struct {
     ngx_http_imagxp_limit_t       fail_limit;
     ngx_array_t                  *allow;           /* of ngx_cidr_t */
     ngx_array_t                  *deny;            /* of ngx_cidr_t */
+    imagxp_key                   *key;             /* the publisher's */
+    ngx_path_t                   *evidence;
+    ngx_uint_t                    evidence_all;    /* unsigned  :1; */
+    ngx_uint_t                    provenance;      /* unsigned  :1; */
     ngx_uint_t                    enabled;         /* unsigned  enabled:1; */
 } ngx_http_imagxp_main_conf_t;
 
@@ -84,6 +89,9 @@ typedef struct {
     ngx_str_t                     manifest_location;
     ngx_flag_t                    documents;
     ngx_flag_t                    upstream_headers;
+    ngx_open_file_t              *story;
+    ngx_uint_t                    story_format;
+    ngx_uint_t                    provenance;      /* IMAGXP_ORIGIN_* */
 } ngx_http_imagxp_loc_conf_t;
 
 
@@ -132,6 +140,7 @@ struct ngx_http_imagxp_flight_s {
     ngx_uint_t                    http_status;
     time_t                        age;             /* in the store; 0: new */
     time_t                        max_age;
+    u_char                        sha256[32];      /* in the evidence */
     unsigned                      fresh:1;         /* pass the store by */
     unsigned                      refresh:1;       /* nobody waits for it */
     unsigned                      held:1;          /* counts in the request */
@@ -160,6 +169,11 @@ struct ngx_http_imagxp_ctx_s {
     ngx_str_t                     issuer;
     ngx_http_imagxp_flight_t     *last;            /* the last document's */
     uint32_t                      retry_after;
+    int64_t                       received_ms;
+    int64_t                       asked_ms;
+    int64_t                       decided_ms;
+    imagxp_fetch                  fetches[4];
+    ngx_uint_t                    nfetches;
     ngx_uint_t                    needs;
     time_t                        age;             /* of that document */
     ngx_uint_t                    tries;
@@ -192,6 +206,9 @@ typedef struct {
 
 /* policy.c */
 char *ngx_http_imagxp_compile(ngx_conf_t *cf, ngx_http_imagxp_loc_conf_t *conf);
+
+ngx_int_t ngx_http_imagxp_read_file(ngx_conf_t *cf, ngx_str_t *name,
+    size_t max, ngx_str_t *text);
 
 /* visit.c */
 ngx_int_t ngx_http_imagxp_visit(ngx_http_request_t *r,
@@ -233,7 +250,6 @@ void ngx_http_imagxp_flight_done(ngx_http_imagxp_flight_t *flight,
     imagxp_answer *answer);
 
 /* document.c */
-extern ngx_http_output_header_filter_pt  ngx_http_imagxp_next_header_filter;
 ngx_int_t ngx_http_imagxp_document_start(ngx_http_imagxp_flight_t *flight);
 ngx_int_t ngx_http_imagxp_document_abort(ngx_http_imagxp_flight_t *flight);
 void ngx_http_imagxp_document_check(ngx_http_imagxp_flight_t *flight);
@@ -247,6 +263,8 @@ ngx_int_t ngx_http_imagxp_document_body(ngx_http_request_t *r,
 ngx_int_t ngx_http_imagxp_refuse(ngx_http_request_t *r,
     ngx_http_imagxp_ctx_t *ctx, ngx_http_imagxp_policy_t *policy);
 ngx_int_t ngx_http_imagxp_send(ngx_http_request_t *r, ngx_str_t *body);
+ngx_int_t ngx_http_imagxp_add_header(ngx_http_request_t *r, char *name,
+    ngx_str_t *value);
 
 /* variables.c */
 ngx_int_t ngx_http_imagxp_add_variables(ngx_conf_t *cf);
@@ -258,6 +276,18 @@ ngx_str_t *ngx_http_imagxp_bound(int32_t bound);
 ngx_int_t ngx_http_imagxp_strip_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_imagxp_set_headers(ngx_http_request_t *r,
     ngx_http_imagxp_ctx_t *ctx);
+
+/* provenance.c */
+ngx_int_t ngx_http_imagxp_provenance_header(ngx_http_request_t *r);
+
+/* record.c */
+void ngx_http_imagxp_record(ngx_http_request_t *r, ngx_http_imagxp_ctx_t *ctx,
+    ngx_http_imagxp_loc_conf_t *conf);
+ngx_int_t ngx_http_imagxp_evidence_init(ngx_cycle_t *cycle,
+    ngx_http_imagxp_main_conf_t *imcf);
+void ngx_http_imagxp_evidence_exit(ngx_cycle_t *cycle);
+void ngx_http_imagxp_evidence_document(ngx_http_imagxp_flight_t *flight,
+    imagxp_answer *answer);
 
 /* discovery.c */
 char *ngx_http_imagxp_discovery(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

@@ -119,6 +119,7 @@ ngx_http_imagxp_create_ctx(ngx_http_request_t *r)
     cln->handler = ngx_http_imagxp_ctx_cleanup;
 
     ctx->request = r;
+    ctx->received_ms = ngx_http_imagxp_now();
     IMAGXP_INIT(&ctx->verified);
 
     ngx_http_set_ctx(r, ctx, ngx_http_imagxp_module);
@@ -267,6 +268,8 @@ ngx_http_imagxp_conclude(ngx_http_request_t *r, ngx_http_imagxp_ctx_t *ctx,
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
     }
+
+    ngx_http_imagxp_record(r, ctx, conf);
 
     if (ctx->status == IMAGXP_OK) {
         ctx->admitted = 1;

@@ -26,6 +26,8 @@ static ngx_int_t ngx_http_imagxp_may_connect(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_imagxp_crowded(ngx_http_imagxp_flight_t *flight,
     struct sockaddr *sa);
 static void ngx_http_imagxp_unreachable(ngx_http_imagxp_flight_t *flight);
+static void ngx_http_imagxp_note(ngx_http_imagxp_ctx_t *ctx,
+    ngx_http_imagxp_flight_t *flight, imagxp_answer *answer);
 static void ngx_http_imagxp_supply(ngx_http_imagxp_flight_t *flight,
     imagxp_answer *answer);
 static void ngx_http_imagxp_release(ngx_http_imagxp_flight_t *flight);
@@ -294,6 +296,7 @@ ngx_http_imagxp_board(ngx_http_imagxp_flight_t *flight,
     }
 
     ctx->flight = flight;
+    ctx->asked_ms = ngx_http_imagxp_now();
     ngx_queue_insert_tail(&flight->waiters, &ctx->queue);
 
     r->read_event_handler = ngx_http_test_reading;
@@ -577,6 +580,7 @@ ngx_http_imagxp_flight_done(ngx_http_imagxp_flight_t *flight,
     }
 
     if (answer) {
+        ngx_http_imagxp_evidence_document(flight, answer);
         ngx_http_imagxp_supply(flight, answer);
     }
 
@@ -593,6 +597,7 @@ ngx_http_imagxp_flight_done(ngx_http_imagxp_flight_t *flight,
 
         } else {
             ctx->needs++;
+            ngx_http_imagxp_note(ctx, flight, answer);
             ctx->age = flight->age;
             ctx->fresh |= flight->fresh;
 
@@ -612,6 +617,37 @@ ngx_http_imagxp_flight_done(ngx_http_imagxp_flight_t *flight,
         flight->held = 0;
         ngx_http_finalize_request(flight->request, NGX_DONE);
     }
+}
+
+
+/* for the story and the evidence: what the request waited for */
+
+static void
+ngx_http_imagxp_note(ngx_http_imagxp_ctx_t *ctx,
+    ngx_http_imagxp_flight_t *flight, imagxp_answer *answer)
+{
+    u_char        *url;
+    imagxp_fetch  *fetch;
+
+    if (ctx->nfetches == sizeof(ctx->fetches) / sizeof(ctx->fetches[0])) {
+        return;
+    }
+
+    url = ngx_pstrdup(ctx->request->pool, &flight->url);
+    if (url == NULL) {
+        return;
+    }
+
+    fetch = &ctx->fetches[ctx->nfetches++];
+
+    fetch->kind = (int32_t) flight->kind;
+    fetch->found = answer->kind;
+    fetch->url = imagxp_str_of((char *) url, flight->url.len);
+    fetch->len = answer->body.len;
+    fetch->asked_ms = ctx->asked_ms;
+    fetch->answered_ms = ngx_http_imagxp_now();
+
+    ngx_memcpy(fetch->sha256, flight->sha256, sizeof(fetch->sha256));
 }
 
 

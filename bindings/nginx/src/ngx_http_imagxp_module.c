@@ -24,6 +24,12 @@ static char *ngx_http_imagxp_set_audience(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_imagxp_set_broker(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_imagxp_set_key(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_imagxp_set_story(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_imagxp_set_evidence(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_imagxp_set_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_imagxp_set_address(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -36,6 +42,15 @@ static ngx_conf_enum_t  ngx_http_imagxp_modes[] = {
     { ngx_string("off"), NGX_HTTP_IMAGXP_OFF },
     { ngx_string("on"), NGX_HTTP_IMAGXP_ON },
     { ngx_string("log_only"), NGX_HTTP_IMAGXP_LOG_ONLY },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_imagxp_content_origins[] = {
+    { ngx_string("off"), 0 },
+    { ngx_string("HUMAN"), IMAGXP_ORIGIN_HUMAN },
+    { ngx_string("SYNTHETIC"), IMAGXP_ORIGIN_SYNTHETIC },
+    { ngx_string("HYBRID"), IMAGXP_ORIGIN_HYBRID },
     { ngx_null_string, 0 }
 };
 
@@ -106,6 +121,41 @@ static ngx_command_t  ngx_http_imagxp_commands[] = {
       NULL },
 
 
+    { ngx_string("imagxp_discovery"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_imagxp_discovery,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("imagxp_key"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_imagxp_set_key,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("imagxp_provenance"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_imagxp_loc_conf_t, provenance),
+      &ngx_http_imagxp_content_origins },
+
+    { ngx_string("imagxp_story"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_imagxp_set_story,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("imagxp_evidence"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_http_imagxp_set_evidence,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("imagxp_fail_limit"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
       ngx_http_imagxp_set_limit,
@@ -156,13 +206,13 @@ ngx_module_t  ngx_http_imagxp_module = {
     ngx_http_imagxp_init_process,          /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_http_imagxp_evidence_exit,         /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
 
 
-ngx_http_output_header_filter_pt  ngx_http_imagxp_next_header_filter;
+static ngx_http_output_header_filter_pt  ngx_http_imagxp_next_header_filter;
 static ngx_http_output_body_filter_pt  ngx_http_imagxp_next_body_filter;
 
 
@@ -174,6 +224,10 @@ ngx_http_imagxp_header_filter(ngx_http_request_t *r)
     flight = ngx_http_imagxp_document(r);
     if (flight != NULL) {
         return ngx_http_imagxp_document_header(r, flight);
+    }
+
+    if (ngx_http_imagxp_provenance_header(r) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     return ngx_http_imagxp_next_header_filter(r);
@@ -210,7 +264,14 @@ ngx_http_imagxp_postconfiguration(ngx_conf_t *cf)
 
     imcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_imagxp_module);
 
-    if (!imcf->enabled) {
+    if ((imcf->provenance || imcf->evidence) && imcf->key == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"imagxp_provenance\" and \"imagxp_evidence\" "
+                           "need \"imagxp_key\"");
+        return NGX_ERROR;
+    }
+
+    if (!imcf->enabled && !imcf->provenance) {
         return NGX_OK;
     }
 
@@ -312,6 +373,8 @@ ngx_http_imagxp_create_loc_conf(ngx_conf_t *cf)
     conf->broker = NGX_CONF_UNSET_PTR;
     conf->zone = NGX_CONF_UNSET_PTR;
     conf->upstream_headers = NGX_CONF_UNSET;
+    conf->story = NGX_CONF_UNSET_PTR;
+    conf->provenance = NGX_CONF_UNSET_UINT;
 
     return conf;
 }
@@ -336,6 +399,13 @@ ngx_http_imagxp_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->broker, prev->broker, NULL);
     ngx_conf_merge_ptr_value(conf->zone, prev->zone, NULL);
     ngx_conf_merge_value(conf->upstream_headers, prev->upstream_headers, 0);
+    ngx_conf_merge_uint_value(conf->provenance, prev->provenance, 0);
+
+    if (conf->story == NGX_CONF_UNSET_PTR) {
+        conf->story_format = prev->story_format;
+    }
+
+    ngx_conf_merge_ptr_value(conf->story, prev->story, NULL);
     ngx_conf_merge_str_value(conf->manifest_location, prev->manifest_location,
                              "/imagxp-documents");
 
@@ -348,6 +418,9 @@ ngx_http_imagxp_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
             return NGX_CONF_ERROR;
         }
     }
+
+    imcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_imagxp_module);
+    imcf->provenance |= (conf->provenance != 0);
 
     if (conf->mode == NGX_HTTP_IMAGXP_OFF) {
         return NGX_CONF_OK;
@@ -362,7 +435,6 @@ ngx_http_imagxp_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    imcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_imagxp_module);
     imcf->enabled = 1;
 
     return NGX_CONF_OK;
@@ -516,10 +588,7 @@ ngx_http_imagxp_set_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_imagxp_loc_conf_t  *ilcf = conf;
 
-    off_t        size;
-    ssize_t      n;
-    ngx_str_t   *value, name;
-    ngx_file_t   file;
+    ngx_str_t  *value;
 
     value = cf->args->elts;
 
@@ -532,59 +601,13 @@ ngx_http_imagxp_set_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
-    name = value[1];
-
-    if (ngx_conf_full_name(cf->cycle, &name, 1) != NGX_OK) {
+    if (ngx_http_imagxp_read_file(cf, &value[1], 65536, &ilcf->policy_text)
+        != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
-
-    ngx_memzero(&file, sizeof(ngx_file_t));
-    file.name = name;
-    file.log = cf->log;
-
-    file.fd = ngx_open_file(name.data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-    if (file.fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_open_file_n " \"%V\" failed", &name);
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_fd_info(file.fd, &file.info) == NGX_FILE_ERROR) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_fd_info_n " \"%V\" failed", &name);
-        goto failed;
-    }
-
-    size = ngx_file_size(&file.info);
-
-    if (size == 0 || size > 65536) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" is not a policy: %O bytes", &name, size);
-        goto failed;
-    }
-
-    ilcf->policy_text.data = ngx_pnalloc(cf->pool, (size_t) size);
-    if (ilcf->policy_text.data == NULL) {
-        goto failed;
-    }
-
-    n = ngx_read_file(&file, ilcf->policy_text.data, (size_t) size, 0);
-    if (n != (ssize_t) size) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_read_file_n " \"%V\" failed", &name);
-        goto failed;
-    }
-
-    ilcf->policy_text.len = (size_t) size;
-    ngx_close_file(file.fd);
 
     return NGX_CONF_OK;
-
-failed:
-
-    ngx_close_file(file.fd);
-
-    return NGX_CONF_ERROR;
 }
 
 
@@ -721,6 +744,134 @@ ngx_http_imagxp_set_broker(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_imagxp_set_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_imagxp_main_conf_t  *imcf = conf;
+
+    ngx_str_t      *value, text;
+    imagxp_status   status;
+
+    if (imcf->key) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_http_imagxp_read_file(cf, &value[1], 4096, &text) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    imcf->key = ngx_palloc(cf->pool, sizeof(imagxp_key));
+    if (imcf->key == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    status = imagxp_key_from_text(ngx_http_imagxp_str(text), imcf->key);
+
+    ngx_explicit_memzero(text.data, text.len);
+
+    if (status != IMAGXP_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is not a P-256 private key", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* imagxp_story off | file [json]; */
+
+static char *
+ngx_http_imagxp_set_story(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_imagxp_loc_conf_t  *ilcf = conf;
+
+    ngx_str_t  *value;
+
+    if (ilcf->story != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        ilcf->story = NULL;
+        return NGX_CONF_OK;
+    }
+
+    ilcf->story_format = IMAGXP_STORY_TEXT;
+
+    if (cf->args->nelts == 3) {
+        if (ngx_strcmp(value[2].data, "json") != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\"", &value[2]);
+            return NGX_CONF_ERROR;
+        }
+
+        ilcf->story_format = IMAGXP_STORY_JSON;
+    }
+
+    ilcf->story = ngx_conf_open_file(cf->cycle, &value[1]);
+
+    return ilcf->story == NULL ? NGX_CONF_ERROR : NGX_CONF_OK;
+}
+
+
+/* imagxp_evidence directory [all]; */
+
+static char *
+ngx_http_imagxp_set_evidence(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_imagxp_main_conf_t  *imcf = conf;
+
+    ngx_str_t   *value;
+    ngx_path_t  *path;
+
+    if (imcf->evidence) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 3) {
+        if (ngx_strcmp(value[2].data, "all") != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\"", &value[2]);
+            return NGX_CONF_ERROR;
+        }
+
+        imcf->evidence_all = 1;
+    }
+
+    path = ngx_pcalloc(cf->pool, sizeof(ngx_path_t));
+    if (path == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    path->name = value[1];
+
+    if (path->name.data[path->name.len - 1] == '/') {
+        path->name.len--;
+    }
+
+    if (ngx_conf_full_name(cf->cycle, &path->name, 0) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    path->conf_file = cf->conf_file->file.name.data;
+    path->line = cf->conf_file->line;
+
+    /* the master makes it, and gives it to the workers' user */
+
+    imcf->evidence = path;
+
+    return ngx_add_path(cf, &imcf->evidence) == NGX_OK ? NGX_CONF_OK
+                                                        : NGX_CONF_ERROR;
 }
 
 

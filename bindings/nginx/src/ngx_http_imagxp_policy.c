@@ -13,6 +13,8 @@ static ngx_int_t ngx_http_imagxp_extend(ngx_conf_t *cf,
     ngx_http_imagxp_loc_conf_t *conf, ngx_uint_t audiences, ngx_str_t *json);
 static char *ngx_http_imagxp_terms(ngx_conf_t *cf,
     ngx_http_imagxp_policy_t *policy);
+static ngx_int_t ngx_http_imagxp_write_discovery(ngx_conf_t *cf,
+    ngx_http_imagxp_policy_t *policy);
 
 
 /*
@@ -207,6 +209,10 @@ ngx_http_imagxp_terms(ngx_conf_t *cf, ngx_http_imagxp_policy_t *policy)
 
     policy->flags = terms.flags;
 
+    if (ngx_http_imagxp_write_discovery(cf, policy) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     /* scratch lives as long as the configuration */
 
     text = IMAGXP_TEXT(scratch, terms.broker_url);
@@ -225,4 +231,104 @@ ngx_http_imagxp_terms(ngx_conf_t *cf, ngx_http_imagxp_policy_t *policy)
     }
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_imagxp_write_discovery(ngx_conf_t *cf,
+    ngx_http_imagxp_policy_t *policy)
+{
+    size_t         needed;
+    imagxp_buf     out;
+    imagxp_status  status;
+
+    out.ptr = NULL;
+    out.len = 0;
+
+    status = imagxp_policy_discovery(IMAGXP_POLICY(policy->words), out,
+                                     &needed);
+
+    if (status != IMAGXP_BUFFER_TOO_SMALL) {
+        return NGX_ERROR;
+    }
+
+    out.len = needed;
+    out.ptr = ngx_pnalloc(cf->pool, needed);
+    if (out.ptr == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (imagxp_policy_discovery(IMAGXP_POLICY(policy->words), out, &needed)
+        != IMAGXP_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    policy->discovery.data = out.ptr;
+    policy->discovery.len = needed;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_imagxp_read_file(ngx_conf_t *cf, ngx_str_t *name, size_t max,
+    ngx_str_t *text)
+{
+    off_t       size;
+    ssize_t     n;
+    ngx_file_t  file;
+
+    if (ngx_conf_full_name(cf->cycle, name, 1) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&file, sizeof(ngx_file_t));
+    file.name = *name;
+    file.log = cf->log;
+
+    file.fd = ngx_open_file(name->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+    if (file.fd == NGX_INVALID_FILE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_open_file_n " \"%V\" failed", name);
+        return NGX_ERROR;
+    }
+
+    if (ngx_fd_info(file.fd, &file.info) == NGX_FILE_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_fd_info_n " \"%V\" failed", name);
+        goto failed;
+    }
+
+    size = ngx_file_size(&file.info);
+
+    if (size == 0 || size > (off_t) max) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" has %O bytes: 1 to %uz are expected",
+                           name, size, max);
+        goto failed;
+    }
+
+    text->len = (size_t) size;
+    text->data = ngx_pnalloc(cf->pool, text->len);
+    if (text->data == NULL) {
+        goto failed;
+    }
+
+    n = ngx_read_file(&file, text->data, text->len, 0);
+    if (n != (ssize_t) text->len) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_read_file_n " \"%V\" failed", name);
+        goto failed;
+    }
+
+    ngx_close_file(file.fd);
+
+    return NGX_OK;
+
+failed:
+
+    ngx_close_file(file.fd);
+
+    return NGX_ERROR;
 }

@@ -12,8 +12,6 @@ static ngx_uint_t ngx_http_imagxp_has_error_page(ngx_http_request_t *r,
     ngx_int_t status);
 static ngx_int_t ngx_http_imagxp_refusal_headers(ngx_http_request_t *r,
     ngx_http_imagxp_ctx_t *ctx, ngx_http_imagxp_policy_t *policy);
-static ngx_int_t ngx_http_imagxp_add_header(ngx_http_request_t *r,
-    char *name, ngx_str_t *value);
 
 
 /* the longest that imagxp_refusal_write writes */
@@ -194,7 +192,7 @@ ngx_http_imagxp_refusal_headers(ngx_http_request_t *r,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_imagxp_add_header(ngx_http_request_t *r, char *name, ngx_str_t *value)
 {
     ngx_table_elt_t  *h;

@@ -65,6 +65,13 @@ ngx_http_imagxp_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    /* the cache manager and the cache loader serve nobody */
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
     worker = &ngx_http_imagxp_worker;
 
     worker->scratch.ptr = ngx_http_imagxp_scratch;
@@ -99,7 +106,11 @@ ngx_http_imagxp_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    return ngx_http_imagxp_budget_init(cycle);
+    if (ngx_http_imagxp_budget_init(cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_imagxp_evidence_init(cycle, imcf);
 }
 
 

@@ -1,0 +1,345 @@
+
+/*
+ * What is written down about decisions: the story, for people, and the
+ * evidence, for a dispute.  The evidence is one chain a worker, in a file of
+ * its own that nobody else ever writes.
+ */
+
+
+#include "ngx_http_imagxp.h"
+
+
+/* the longest lines: docs/protocol.md, section 9, and include/imagxp.h */
+
+#define NGX_HTTP_IMAGXP_STORY_LEN     16384
+#define NGX_HTTP_IMAGXP_DOCUMENT_LEN  (512 + 2048 + 4 * 65536 / 3 + 4)
+#define NGX_HTTP_IMAGXP_DECISION_LEN  24576
+#define NGX_HTTP_IMAGXP_SEAL_LEN      512
+
+
+static imagxp_decision ngx_http_imagxp_decision_of(ngx_http_imagxp_ctx_t *ctx);
+static void ngx_http_imagxp_story(ngx_http_request_t *r,
+    ngx_http_imagxp_ctx_t *ctx, ngx_http_imagxp_loc_conf_t *conf);
+static void ngx_http_imagxp_evidence(ngx_http_request_t *r,
+    ngx_http_imagxp_ctx_t *ctx, ngx_http_imagxp_main_conf_t *imcf);
+static ngx_int_t ngx_http_imagxp_append(imagxp_buf line, size_t len,
+    imagxp_head *head);
+static void ngx_http_imagxp_seal(void);
+static void ngx_http_imagxp_seal_handler(ngx_event_t *ev);
+
+
+static struct {
+    ngx_file_t                    file;
+    imagxp_head                   head;
+    imagxp_head                   sealed;
+    imagxp_key                   *key;
+    off_t                         bytes;
+    ngx_msec_t                    sealed_at;
+    ngx_event_t                   timer;
+    imagxp_buf                    line;
+} ngx_http_imagxp_chain;
+
+
+void
+ngx_http_imagxp_record(ngx_http_request_t *r, ngx_http_imagxp_ctx_t *ctx,
+    ngx_http_imagxp_loc_conf_t *conf)
+{
+    ngx_http_imagxp_main_conf_t  *imcf;
+
+    ctx->decided_ms = ngx_http_imagxp_now();
+
+    if (conf->story) {
+        ngx_http_imagxp_story(r, ctx, conf);
+    }
+
+    imcf = ngx_http_get_module_main_conf(r, ngx_http_imagxp_module);
+
+    if (imcf->evidence) {
+        ngx_http_imagxp_evidence(r, ctx, imcf);
+    }
+}
+
+
+static imagxp_decision
+ngx_http_imagxp_decision_of(ngx_http_imagxp_ctx_t *ctx)
+{
+    imagxp_decision  decision;
+
+    IMAGXP_INIT(&decision);
+
+    decision.status = ctx->status;
+    decision.received_ms = ctx->received_ms;
+    decision.decided_ms = ctx->decided_ms;
+    decision.fetches = ctx->fetches;
+    decision.fetches_len = ctx->nfetches;
+
+    return decision;
+}
+
+
+static void
+ngx_http_imagxp_story(ngx_http_request_t *r, ngx_http_imagxp_ctx_t *ctx,
+    ngx_http_imagxp_loc_conf_t *conf)
+{
+    size_t           len;
+    imagxp_buf       out;
+    imagxp_status    status;
+    imagxp_decision  decision;
+
+    static u_char    text[NGX_HTTP_IMAGXP_STORY_LEN];
+
+    decision = ngx_http_imagxp_decision_of(ctx);
+
+    out.ptr = text;
+    out.len = sizeof(text);
+
+    status = imagxp_story_publisher(&ctx->visit,
+                                    IMAGXP_POLICY(conf->policy->words),
+                                    ctx->status == IMAGXP_OK
+                                    || ctx->at_admission
+                                    ? &ctx->verified : NULL,
+                                    ngx_http_imagxp_worker.scratch, &decision,
+                                    (int32_t) conf->story_format, out, &len);
+
+    if (status != IMAGXP_OK) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "imagxp: the story cannot be told: %i",
+                      (ngx_int_t) status);
+        return;
+    }
+
+    (void) ngx_write_fd(conf->story->fd, text, len);
+}
+
+
+/*
+ * The file is new with each process: a chain is continued by nobody, and a
+ * reload has two workers of the same number.
+ */
+
+ngx_int_t
+ngx_http_imagxp_evidence_init(ngx_cycle_t *cycle,
+    ngx_http_imagxp_main_conf_t *imcf)
+{
+    ngx_file_t  *file;
+
+    if (imcf->evidence == NULL) {
+        return NGX_OK;
+    }
+
+    file = &ngx_http_imagxp_chain.file;
+
+    file->name.data = ngx_pnalloc(cycle->pool, imcf->evidence->name.len
+                                               + 2 * NGX_INT64_LEN
+                                               + sizeof("/-.jsonl"));
+    if (file->name.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    file->name.len = ngx_sprintf(file->name.data, "%V/%L-%P.jsonl%Z",
+                                 &imcf->evidence->name, ngx_http_imagxp_now(),
+                                 ngx_pid)
+                     - file->name.data - 1;
+
+    file->fd = ngx_open_file(file->name.data, NGX_FILE_APPEND,
+                             NGX_FILE_CREATE_OR_OPEN, 0640);
+
+    if (file->fd == NGX_INVALID_FILE) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      ngx_open_file_n " \"%V\" failed", &file->name);
+        return NGX_ERROR;
+    }
+
+    file->log = cycle->log;
+
+    ngx_http_imagxp_chain.key = imcf->key;
+    ngx_http_imagxp_chain.sealed_at = ngx_current_msec;
+
+    ngx_http_imagxp_chain.line.len = NGX_HTTP_IMAGXP_DOCUMENT_LEN;
+    ngx_http_imagxp_chain.line.ptr = ngx_palloc(cycle->pool,
+                                                NGX_HTTP_IMAGXP_DOCUMENT_LEN);
+    if (ngx_http_imagxp_chain.line.ptr == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_imagxp_chain.timer.handler = ngx_http_imagxp_seal_handler;
+    ngx_http_imagxp_chain.timer.data = &ngx_http_imagxp_chain;
+    ngx_http_imagxp_chain.timer.log = cycle->log;
+    ngx_http_imagxp_chain.timer.cancelable = 1;
+
+    ngx_add_timer(&ngx_http_imagxp_chain.timer, 1000);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_imagxp_evidence_exit(ngx_cycle_t *cycle)
+{
+    if (ngx_http_imagxp_chain.line.ptr == NULL) {
+        return;
+    }
+
+    ngx_http_imagxp_seal();
+    ngx_close_file(ngx_http_imagxp_chain.file.fd);
+}
+
+
+/* once a fetch, before the decisions that waited for it */
+
+void
+ngx_http_imagxp_evidence_document(ngx_http_imagxp_flight_t *flight,
+    imagxp_answer *answer)
+{
+    size_t       len;
+    imagxp_head  head;
+
+    if (ngx_http_imagxp_chain.line.ptr == NULL
+        || answer->kind != IMAGXP_FOUND || flight->too_large)
+    {
+        return;
+    }
+
+    head = ngx_http_imagxp_chain.head;
+
+    if (imagxp_evidence_document(ngx_http_imagxp_str(flight->url),
+                                 answer->body, ngx_http_imagxp_now(), &head,
+                                 ngx_http_imagxp_chain.line, &len,
+                                 flight->sha256)
+        != IMAGXP_OK
+        || ngx_http_imagxp_append(ngx_http_imagxp_chain.line, len, &head)
+           != NGX_OK)
+    {
+        ngx_memzero(flight->sha256, sizeof(flight->sha256));
+    }
+}
+
+
+static void
+ngx_http_imagxp_evidence(ngx_http_request_t *r, ngx_http_imagxp_ctx_t *ctx,
+    ngx_http_imagxp_main_conf_t *imcf)
+{
+    size_t           len;
+    imagxp_head      head;
+    imagxp_status    status;
+    imagxp_decision  decision;
+
+    /* what was refused before its signature was checked proves nothing */
+
+    if (!imcf->evidence_all && !ctx->at_admission
+        && !(ctx->status == IMAGXP_OK && (ctx->verified.flags & IMAGXP_SIGNED))
+        && !(ctx->carries && ctx->status <= IMAGXP_KEY_MISMATCH))
+    {
+        return;
+    }
+
+    decision = ngx_http_imagxp_decision_of(ctx);
+    head = ngx_http_imagxp_chain.head;
+
+    status = imagxp_evidence_decision(&ctx->visit,
+                                      ctx->status == IMAGXP_OK
+                                      || ctx->at_admission
+                                      ? &ctx->verified : NULL,
+                                      &decision, &head,
+                                      ngx_http_imagxp_chain.line, &len);
+
+    if (status == IMAGXP_OK) {
+        (void) ngx_http_imagxp_append(ngx_http_imagxp_chain.line, len, &head);
+
+        if (imagxp_evidence_wants_checkpoint(&ngx_http_imagxp_chain.head,
+                                             &ngx_http_imagxp_chain.sealed,
+                                             ngx_current_msec
+                                             - ngx_http_imagxp_chain.sealed_at))
+        {
+            ngx_http_imagxp_seal();
+        }
+
+        return;
+    }
+
+    /* with "all": headers that cannot be taken in cannot be recorded */
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "imagxp: no evidence of this request: %i",
+                  (ngx_int_t) status);
+}
+
+
+/* the chain goes on from what is in the file, whole */
+
+static ngx_int_t
+ngx_http_imagxp_append(imagxp_buf line, size_t len, imagxp_head *head)
+{
+    ssize_t  n;
+
+    n = ngx_write_fd(ngx_http_imagxp_chain.file.fd, line.ptr, len);
+
+    if (n != (ssize_t) len) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_http_imagxp_chain.file.log,
+                      n == -1 ? ngx_errno : 0,
+                      "imagxp: evidence could not be written to \"%V\"",
+                      &ngx_http_imagxp_chain.file.name);
+
+        /* what was torn would stand between this line and the next */
+
+        if (n > 0
+            && ftruncate(ngx_http_imagxp_chain.file.fd,
+                         ngx_http_imagxp_chain.bytes)
+               == -1)
+        {
+            ngx_log_error(NGX_LOG_ALERT, ngx_http_imagxp_chain.file.log,
+                          ngx_errno, "ftruncate() \"%V\" failed",
+                          &ngx_http_imagxp_chain.file.name);
+        }
+
+        return NGX_ERROR;
+    }
+
+    ngx_http_imagxp_chain.head = *head;
+    ngx_http_imagxp_chain.bytes += n;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_imagxp_seal_handler(ngx_event_t *ev)
+{
+    ngx_http_imagxp_seal();
+
+    ngx_add_timer(ev, 1000);
+}
+
+
+static void
+ngx_http_imagxp_seal(void)
+{
+    size_t       len;
+    u_char       hedge[32], text[NGX_HTTP_IMAGXP_SEAL_LEN];
+    imagxp_buf   line;
+    imagxp_head  head;
+
+    if (ngx_http_imagxp_chain.head.count == ngx_http_imagxp_chain.sealed.count)
+    {
+        return;
+    }
+
+    line.ptr = text;
+    line.len = sizeof(text);
+    head = ngx_http_imagxp_chain.head;
+
+    if (ngx_http_imagxp_random(hedge, sizeof(hedge)) != NGX_OK
+        || imagxp_evidence_checkpoint(ngx_http_imagxp_chain.key, hedge, 0,
+                                      ngx_http_imagxp_now(), &head, line, &len)
+           != IMAGXP_OK)
+    {
+        ngx_log_error(NGX_LOG_ALERT, ngx_http_imagxp_chain.file.log, 0,
+                      "imagxp: no checkpoint could be signed");
+        return;
+    }
+
+    if (ngx_http_imagxp_append(line, len, &head) == NGX_OK) {
+        ngx_http_imagxp_chain.sealed = head;
+        ngx_http_imagxp_chain.sealed_at = ngx_current_msec;
+    }
+}

@@ -1,0 +1,135 @@
+"""What is said and written down: discovery, provenance, stories, evidence."""
+
+import ctypes
+import json
+import os
+import subprocess
+import time
+
+import pytest
+from agents import free_port
+from publisher import clib, sign
+
+IMAGXP = os.environ["IMAGXP"]
+
+
+@pytest.fixture
+def key(tmp_path):
+    subprocess.run([IMAGXP, "keygen", "--pem", tmp_path / "site"], check=True, capture_output=True)
+    return tmp_path / "site.key.pem"
+
+
+def test_discovery(start):
+    site = start(server="location = /.well-known/imagxp-policy.json { imagxp off; imagxp_discovery; }",
+                 policy='{"allowRAG":true,"price":"0.5"}')
+    answer = site.get("/.well-known/imagxp-policy.json")
+    terms = json.loads(answer.body)
+    assert answer.status == 200 and answer.headers["content-type"] == "application/json"
+    assert terms["allowRAG"] is True and terms["allowTraining"] is False
+    assert terms["audiences"] == ["https://pub.example.com"] or "pub.example.com" in terms["audiences"]
+    assert site.get("/.well-known/imagxp-policy.json", method="HEAD").body == b""
+    assert site.get("/.well-known/imagxp-policy.json", method="POST", body=b"").status == 405
+
+
+def verify_provenance(public, headers):
+    lib, text = clib.lib, clib.text
+    lib.imagxp_provenance_verify.argtypes = [clib.Str] * 4 + [ctypes.c_int64, ctypes.c_uint32, ctypes.c_uint32,
+                                                              ctypes.c_void_p, ctypes.c_void_p]
+    values = [headers[f"x-imagxp-{name}"] for name in ("content-origin", "provenance-sig", "provenance-ts")]
+    return clib.name(lib.imagxp_provenance_verify(text(public), *map(text, values), int(time.time() * 1000), 300000, 60000, None, None))
+
+
+def test_provenance(start, agents, key, tmp_path):
+    back = free_port()
+    application = f"server {{ listen 127.0.0.1:{back}; location / {{ add_header X-Imagxp-Content-Origin HYBRID; return 200 app; }} }}"
+    site = start(http=f"imagxp_key {key}; {application}", policy='{"allowRAG":true}', workers=1,
+                 server="imagxp_provenance HUMAN; location /machine { imagxp_provenance SYNTHETIC; try_files /a =404; }"
+                        f"location /app {{ proxy_pass http://127.0.0.1:{back}; }}")
+    public = (tmp_path / "site.pub.pem").read_text()
+    answers = [site.get() for _ in range(20)] + [site.visit(agents.agent())]
+    for answer in answers:
+        assert answer.headers["x-imagxp-content-origin"] == "HUMAN" and verify_provenance(public, answer.headers) == "OK"
+    # One signature a second.
+    assert len({answer.headers["x-imagxp-provenance-sig"] for answer in answers}) <= 3
+    machine = site.get("/machine")
+    assert machine.headers["x-imagxp-content-origin"] == "SYNTHETIC" and verify_provenance(public, machine.headers) == "OK"
+    application = site.get("/app").headers
+    assert application["x-imagxp-content-origin"] == "HUMAN" and verify_provenance(public, application) == "OK"
+    machine.headers["x-imagxp-content-origin"] = "HUMAN"
+    assert verify_provenance(public, machine.headers) == "SIGNATURE_INVALID"
+    assert "x-imagxp-provenance-sig" not in site.get(headers=[("x-imagxp-payload", "e30=")]).headers
+
+
+def test_provenance_without_a_key(start):
+    site = start()
+    site.stop()
+    status, said = site.test(server="imagxp_provenance HUMAN;")
+    assert status == 1 and 'need "imagxp_key"' in said
+
+
+def test_stories(start, agents):
+    site, agent = start(server="imagxp_story story.log; location /json { imagxp_story story.json json; try_files /a =404; }"), agents.agent()
+    assert site.visit(agent).code == "OK"
+    liar = agents.agent()
+    agents.publish(liar, key=agent)
+    assert site.visit(liar).code == "KEY_MISMATCH"
+    assert site.get(headers=[("x-imagxp-payload", "\x7f")]).status in (400, 401)
+    assert site.visit(agent, "/json").code == "OK"
+    story = (site.folder / "story.log").read_text()
+    assert f"{agent.agent_id}" in story and "| CRYPTO |" in story and "| ACCESS |" in story and "| IMAGXP DNS |" in story, story
+    events = [json.loads(line) for line in (site.folder / "story.json").read_text().splitlines()]
+    assert events and {"at", "module", "event"} <= set(events[0])
+
+
+def logs(site):
+    return sorted((site.folder / "evidence").glob("*.jsonl"))
+
+
+def prove(site, folder):
+    """Every log, by the command line, offline."""
+    found = []
+    for log in logs(site):
+        if log.stat().st_size:
+            done = subprocess.run([IMAGXP, "evidence", "verify", log, "--publisher", folder / "site.pub.pem", "--json"],
+                                  capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout + done.stderr
+            found.append(json.loads(done.stdout))
+    return found
+
+
+def test_evidence(start, agents, key, tmp_path):
+    site = start(http=f"imagxp_key {key}; imagxp_evidence {tmp_path}/nginx0/evidence;", workers=2)
+    agent, liar = agents.agent(), agents.agent()
+    agents.publish(liar, key=agent)
+    headers = sign(agent)
+    assert site.get(headers=headers).code == "OK"
+    for _ in range(6):
+        assert site.get(headers=headers).code == "REPLAY_DETECTED"
+        assert site.visit(agent).code == "OK"
+    assert site.visit(liar).code == "KEY_MISMATCH"
+    assert site.get().code == "IDENTITY_REQUIRED"
+    site.stop()
+    proofs = prove(site, tmp_path)
+    records = [json.loads(line) for log in logs(site) for line in log.read_text().splitlines()]
+    assert len(logs(site)) == 2 and proofs
+    assert sum(proof["decisions"] for proof in proofs) == 14, proofs
+    assert all(proof["checkpoints"] >= 1 and proof["documents"] >= 1 for proof in proofs)
+    assert records
+
+
+def test_evidence_survives_a_killed_worker(start, agents, key, tmp_path):
+    site = start(http=f"imagxp_key {key}; imagxp_evidence {tmp_path}/nginx0/evidence all;", workers=1)
+    start.alerts = True
+    agent = agents.agent()
+    for _ in range(3):
+        assert site.visit(agent).code == "OK"
+    site.get()
+    worker = site.workers()[0]
+    os.kill(worker, 9)
+    site.wait(lambda: site.workers() and site.workers() != [worker])
+    assert site.visit(agent).code == "OK"
+    site.reload()
+    assert site.visit(agent).code == "OK"
+    site.stop()
+    assert len(logs(site)) == 3
+    assert sum(proof["decisions"] for proof in prove(site, tmp_path)) >= 6
