@@ -2,7 +2,7 @@
 # The module against Debian's nginx, then once more in an nginx of its own with AddressSanitizer. Everything below
 # target/nginx; nothing is left running.
 #
-#   bindings/nginx/test.sh [pytest arguments]     ONLY=debian or ONLY=asan: one of the two
+#   bindings/nginx/test.sh [pytest arguments]     ONLY=debian or ONLY=asan: one of the two; SOAK=1: the long run
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tools/abi-setup.sh
@@ -22,6 +22,10 @@ run() { # what, pytest arguments
     "$work/venv/bin/pytest" -q -p no:cacheprovider "$here/tests" "$@"
 }
 
+if [ "${SOAK:-}" = 1 ]; then
+    $here/build.sh "$work/debian"
+    NGINX_LOAD="load_module $work/debian/ngx_http_imagxp_module.so;" exec "$work/venv/bin/python" $here/tests/soak.py
+fi
 if [ "${ONLY:-debian}" = debian ]; then
     CFLAGS="-Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers" $here/build.sh "$work/debian"
     NGINX_LOAD="load_module $work/debian/ngx_http_imagxp_module.so;" run "Debian's nginx" "$@"

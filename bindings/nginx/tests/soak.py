@@ -1,0 +1,94 @@
+"""The long run: every request once, among replays, malformed ones, new agents and clients that leave. Memory must be flat, and no
+descriptor may be left over. Then single requests to all workers at once. REQUESTS and RACES say how many."""
+
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path += [str(HERE), str(HERE.parents[2] / "ffi" / "tests")]
+
+from agents import Agents  # noqa: E402
+from publisher import Nginx, sign  # noqa: E402
+
+TOOLS = os.environ["NGINX_TOOLS"]
+REQUESTS = int(os.environ.get("REQUESTS", "10000000"))
+RACES = int(os.environ.get("RACES", "1000000"))
+ROUND = 50000
+WORKERS = 2
+
+
+def usage(site):
+    """Of all workers: resident KiB of their own, without the zone, and open descriptors."""
+    own = descriptors = 0
+    for pid in site.workers():
+        fields = dict(line.split(":") for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
+        own += int(fields["RssAnon"].split()[0])
+        descriptors += len(os.listdir(f"/proc/{pid}/fd"))
+    return own, descriptors
+
+
+def play(how, site, connections, file):
+    done = subprocess.run([f"{TOOLS}/play", how, str(site.port), str(connections), str(file)], capture_output=True, text=True)
+    return dict(line.split() for line in done.stdout.splitlines())
+
+
+def write(file, count, keys, *lines):
+    with file.open("wb") as out:
+        subprocess.run([f"{TOOLS}/requests", str(count), "GET /a", "https://pub.example.com", keys, *lines], stdout=out, check=True)
+    return file
+
+
+def disturb(site, agents):
+    for _ in range(5):
+        site.visit(agents.agent())
+    for _ in range(3):
+        agent = agents.agent()
+        head = "GET /a HTTP/1.1\r\nHost: pub.example.com\r\n" + "".join(f"{k}: {v}\r\n" for k, v in sign(agent)) + "\r\n"
+        with socket.create_connection(("127.0.0.1", site.port)) as left:
+            left.sendall(head.encode())
+
+
+def main(folder):
+    agents = Agents(folder)
+    (folder / "site").mkdir()
+    site = Nginx(folder / "site", agents, workers=WORKERS, zone=os.environ.get("ZONE", "256m"), keys="1024 tables=8x8k")
+    try:
+        keys = ",".join(f"{agent.scalar}:{agent.agent_id}" for agent in (agents.agent() for _ in range(4)))
+        rounds, started, history = max(REQUESTS // ROUND, 4), time.monotonic(), []
+        for number in range(rounds):
+            file = write(folder / "requests", ROUND, keys)
+            result = play("once", site, 16, file)
+            assert result.get("200") == str(ROUND), result
+            bad = play("once", site, 16, write(folder / "bad", 1000, "-", "x-imagxp-signature: 0", "x-imagxp-payload: e30="))
+            assert bad.get("401") == "1000", bad
+            disturb(site, agents)
+            time.sleep(0.3)
+            history.append(usage(site))
+            if number % max(rounds // 20, 1) == 0:
+                print(f"{(number + 1) * ROUND:>10} requests  {history[-1][0]} KiB  {history[-1][1]} descriptors", flush=True)
+        # The first quarter fills caches and touches memory for the first time.
+        settled, last = history[len(history) // 4], history[-1]
+        print(f"{rounds * ROUND} requests in {time.monotonic() - started:.0f} s; memory {settled[0]} -> {last[0]} KiB, "
+              f"descriptors {settled[1]} -> {last[1]}")
+        assert last[0] <= settled[0] * 1.05 + 1024, "memory grows"
+        assert last[1] <= settled[1] + 4, "descriptors are left over"
+        raced = 0
+        while raced < RACES:
+            count = min(100000, RACES - raced)
+            result = play("race", site, 2 * WORKERS, write(folder / "requests", count, keys))
+            assert result["wrong"] == "0" and result["200"] == str(count), result
+            raced += count
+        print(f"{raced} requests, each to all workers at once: each admitted once")
+    finally:
+        bad = site.stop()
+        agents.stop()
+    assert bad == [], bad
+
+
+with tempfile.TemporaryDirectory() as name:
+    main(pathlib.Path(name))
