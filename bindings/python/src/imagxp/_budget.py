@@ -1,0 +1,151 @@
+"""How much fetching there may be: in all, a second, for one client, and towards one network (SSRF-9)."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Optional, Union
+
+from ._fork import on_fork
+
+Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Times in seconds, and numbers: those of docs/threats.md section 8."""
+
+    resolve: float = 0.5
+    connect: float = 0.5
+    tls: float = 0.8
+    first_byte: float = 1.0
+    whole: float = 1.5
+    header_bytes: int = 16 * 1024
+    fetches: int = 64
+    per_network: int = 8
+    names_per_s: int = 20
+    per_client_per_s: int = 2
+
+
+class Pending(Exception):
+    """The budget is used up, or somebody else's fetch takes too long: says nothing about the document."""
+
+
+class Crowded(Exception):
+    """Too many connections to this part of the network are under way."""
+
+
+# Clients remembered at a time. When there are more, those with a full bucket are forgotten: they lose nothing.
+_CLIENTS_MAX = 4_096
+
+
+class _Bucket:
+    """So many a second, and at most a second's worth at once."""
+
+    __slots__ = ("_at", "_per_s", "_tokens")
+
+    def __init__(self, per_s: int, now: float) -> None:
+        self._per_s, self._tokens, self._at = per_s, float(per_s), now
+
+    def level(self, now: float) -> float:
+        return min(self._tokens + (now - self._at) * self._per_s, self._per_s)
+
+    def take(self, now: float) -> bool:
+        self._tokens, self._at = self.level(now), now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def is_full(self, now: float) -> bool:
+        return self.level(now) >= self._per_s
+
+
+class Budget:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._in_child()
+        on_fork(self._in_child)
+
+    def _in_child(self) -> None:
+        self._lock = threading.Lock()
+        self._under_way = 0
+        self._all = _Bucket(self._limits.names_per_s, time.monotonic())
+        self._clients: dict[Address, _Bucket] = {}
+        self._networks: dict[Address, int] = {}
+
+    def begin(self, client: Optional[str], *, known: bool) -> None:
+        """Leave to fetch a stranger's document, to be given back with `end`. A known one that is due again costs no name.
+
+        Raises `Pending`.
+        """
+        with self._lock:
+            if self._under_way >= self._limits.fetches or not (known or self._take(client, time.monotonic())):
+                raise Pending
+            self._under_way += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._under_way -= 1
+
+    def _take(self, client: Optional[str], now: float) -> bool:
+        """The client's own bucket first: who floods must not empty everybody's."""
+        address = _client_of(client)
+        if address is not None:
+            if len(self._clients) >= _CLIENTS_MAX:
+                self._clients = {key: bucket for key, bucket in self._clients.items() if not bucket.is_full(now)}
+            if address not in self._clients and len(self._clients) < _CLIENTS_MAX:
+                self._clients[address] = _Bucket(self._limits.per_client_per_s, now)
+            bucket = self._clients.get(address)
+            if bucket is not None and not bucket.take(now):
+                return False
+        return self._all.take(now)
+
+    @contextmanager
+    def place(self, address: Address) -> Iterator[None]:
+        """A place among the connections to an address's network. Raises `Crowded`."""
+        network = network_of(address)
+        with self._lock:
+            if self._networks.get(network, 0) >= self._limits.per_network:
+                raise Crowded
+            self._networks[network] = self._networks.get(network, 0) + 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._networks[network] -= 1
+                if not self._networks[network]:
+                    del self._networks[network]
+
+
+def canonical(address: Address) -> Address:
+    """An IPv4 address written as IPv6 is the IPv4 address."""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def network_of(address: Address) -> Address:
+    """The network that shares a budget: /24 of IPv4, /48 of IPv6.
+
+    >>> network_of(ipaddress.ip_address("203.0.113.9"))
+    IPv4Address('203.0.113.0')
+    """
+    return _prefix(address, 24, 48)
+
+
+def _client_of(client: Optional[str]) -> Optional[Address]:
+    """The client that shares a budget: an IPv4 address, a /64 of IPv6; none for what is no address (a socket's path)."""
+    try:
+        return _prefix(ipaddress.ip_address(client), 32, 64) if client else None
+    except ValueError:
+        return None
+
+
+def _prefix(address: Address, bits4: int, bits6: int) -> Address:
+    address = canonical(address)
+    bits = bits4 if address.version == 4 else bits6
+    return ipaddress.ip_network((address, bits), strict=False).network_address

@@ -1,0 +1,103 @@
+"""The documents of one publisher: fetched once for all who want the same, and put into its key cache."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Callable, Optional
+
+from . import _ffi
+from ._budget import Pending
+from ._fork import on_fork
+from ._keys import Fetched, KeyCache, Wanted
+from .agent import now_ms
+from .fetch import Fetcher
+
+log = logging.getLogger("imagxp.publisher")
+
+# Told after each fetch: when it was asked for, what, and what came.
+Told = Callable[[int, Wanted, Fetched], None]
+
+
+class Documents:
+    def __init__(self, keys: KeyCache, fetcher: Fetcher, told: Told) -> None:
+        self._keys, self._fetcher, self._told = keys, fetcher, told
+        self._in_child()
+        on_fork(self._in_child)
+
+    def _in_child(self) -> None:
+        self._lock = threading.Lock()
+        self._flights: dict[str, Future[Fetched]] = {}
+        self._threads: Optional[ThreadPoolExecutor] = None
+
+    def wait(self, wanted: Wanted, client: Optional[str]) -> Fetched:
+        """Fetches and supplies. Raises `Pending`: not now."""
+        try:
+            return self._join(wanted, client, known=False).result(self._patience)
+        except FutureTimeout:
+            raise Pending from None
+
+    async def await_(self, wanted: Wanted, client: Optional[str]) -> Fetched:
+        flight = asyncio.wrap_future(self._join(wanted, client, known=False))
+        try:
+            # Whoever gives up must not end it for the others.
+            return await asyncio.wait_for(asyncio.shield(flight), self._patience)
+        except asyncio.TimeoutError:
+            raise Pending from None
+
+    def refresh(self, wanted: Wanted) -> None:
+        """Behind the visitor's back. What cannot be done now is asked for again by the next visitor."""
+        try:
+            self._join(wanted, None, known=True)
+        except Pending:
+            pass
+
+    def prepare(self, hint: int) -> None:
+        """Gives the key of a busy agent a table, behind the visitor's back."""
+        with self._lock:
+            self._pool().submit(self._keys.prepare, hint)
+
+    @property
+    def _patience(self) -> float:
+        return self._fetcher.limits.whole + 0.1
+
+    def _join(self, wanted: Wanted, client: Optional[str], *, known: bool) -> Future[Fetched]:
+        """The flight that is under way, or a new one."""
+        with self._lock:
+            flight = self._flights.get(wanted.url)
+            if flight is None:
+                if not wanted.configured:
+                    self._fetcher.budget.begin(client, known=known)
+                flight = self._flights[wanted.url] = self._pool().submit(self._fly, wanted)
+            return flight
+
+    def _pool(self) -> ThreadPoolExecutor:
+        if self._threads is None:
+            # As many as may fetch, and a few for the operator's own documents and for tables.
+            self._threads = ThreadPoolExecutor(self._fetcher.limits.fetches + 4, thread_name_prefix="imagxp")
+        return self._threads
+
+    def _fly(self, wanted: Wanted) -> Fetched:
+        """It has landed once the cache has the document: who comes later finds it there."""
+        asked = now_ms()
+        try:
+            fetched = self._fetcher.get(wanted)
+            self._keys.supply(wanted, fetched)
+            self._tell(asked, wanted, fetched)
+            return fetched
+        finally:
+            if not wanted.configured:
+                self._fetcher.budget.end()
+            with self._lock:
+                self._flights.pop(wanted.url, None)
+
+    def _tell(self, asked: int, wanted: Wanted, fetched: Fetched) -> None:
+        if fetched.reason:
+            log.warning("%s: %s", wanted.url, fetched.reason)
+        if wanted.kind == _ffi.NEED_JWKS and self._keys.exposes_private_key(wanted.url):
+            log.error("%s publishes a private key: tell its owner", wanted.url)
+        self._told(asked, wanted, fetched)
+

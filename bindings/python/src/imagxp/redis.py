@@ -1,0 +1,98 @@
+"""A replay store for several machines: Redis, through the package `redis` (``pip install imagxp[redis]``).
+
+It is trusted for availability only: it holds keyed tags, neither names nor nonces. It fails closed: without an answer in
+50 ms the request is refused with ``REPLAY_STORE_DOWN``, 503. Asynchronous replication can lose a write at a fail-over: then
+a message can pass twice within the lag.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from ctypes import byref
+from typing import Any
+
+import redis
+import redis.asyncio
+import redis.asyncio.retry
+import redis.backoff
+import redis.retry
+
+from . import _ffi
+from ._ffi import lib_gil
+from .errors import number_of
+from .stores import _DOWN
+
+__all__ = ["RedisStore"]
+
+_OK = _ffi.OK
+_USED = (number_of("REPLAY_DETECTED"), number_of("VISA_USED"))
+_TIMEOUT_S = 0.05
+
+
+class RedisStore:
+    """`secret` is 32 random bytes, the same on all machines. Further arguments go to `redis.Redis.from_url`."""
+
+    shared = True
+
+    def __init__(self, url: str, secret: bytes, *, prefix: str = "imagxp:", **arguments: Any) -> None:
+        if len(secret) != 32:
+            raise ValueError("the secret is 32 random bytes, the same on all machines: secrets.token_bytes(32)")
+        self.retry_after_s = 0
+        self._secret, self._prefix = secret, prefix.encode()
+        self._url = url
+        self._arguments = {"socket_timeout": _TIMEOUT_S, "socket_connect_timeout": _TIMEOUT_S, **arguments}
+        # One try: a second would double the wait, and a SET that was carried out unheard would look like a replay.
+        self._client = redis.Redis.from_url(url, **self._arguments, retry=_no_retry(redis.retry.Retry))
+        self._loops: weakref.WeakKeyDictionary[Any, redis.asyncio.Redis] = weakref.WeakKeyDictionary()
+
+    def admit(self, verified: Any, scratch: Any, now_ms: int) -> int:
+        tags = self._tags(verified, scratch, now_ms)
+        if isinstance(tags, int):
+            return tags
+        try:
+            return _judge(self._fill(self._client.pipeline(transaction=True), tags).execute())
+        except redis.RedisError:
+            return _DOWN
+
+    async def aadmit(self, verified: Any, scratch: Any, now_ms: int) -> int:
+        tags = self._tags(verified, scratch, now_ms)
+        if isinstance(tags, int):
+            return tags
+        try:
+            return _judge(await self._fill(self._of_this_loop().pipeline(transaction=True), tags).execute())
+        except redis.RedisError:
+            return _DOWN
+
+    def _of_this_loop(self) -> redis.asyncio.Redis:
+        loop = asyncio.get_running_loop()
+        client = self._loops.get(loop)
+        if client is None:
+            retry = _no_retry(redis.asyncio.retry.Retry)
+            client = redis.asyncio.Redis.from_url(self._url, **self._arguments, retry=retry)
+            self._loops[loop] = client
+        return client
+
+    def _tags(self, verified: Any, scratch: Any, now_ms: int) -> list[tuple[bytes, int]] | int:
+        """Key and milliseconds to live: of the nonce, then of a single-use visa. None for a visitor without headers."""
+        tags = (_ffi.Tag * 2)()
+        status = int(lib_gil.request_tags(verified, scratch, self._secret, tags))
+        if status != _OK:
+            return status
+        rows = [(self._prefix + bytes(tag.bytes), tag.expiry_s * 1000 - now_ms) for tag in tags if tag.expiry_s]
+        return [(key, max(left, 1)) for key, left in rows] or _OK
+
+    @staticmethod
+    def _fill(pipeline: Any, tags: list[tuple[bytes, int]]) -> Any:
+        for key, left_ms in tags:
+            pipeline.set(key, b"1", nx=True, px=left_ms)
+        return pipeline
+
+
+def _judge(taken: list[Any]) -> int:
+    """The request may pass if the store took every tag."""
+    return next((used for used, took in zip(_USED, taken) if not took), _OK)
+
+
+def _no_retry(kind: Any) -> Any:
+    return kind(redis.backoff.NoBackoff(), 0)
