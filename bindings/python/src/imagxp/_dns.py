@@ -61,9 +61,7 @@ class System:
             raise NoAddress("too many look-ups have not been answered yet")
         answers: queue.SimpleQueue[tuple[list[str], Optional[OSError]]] = queue.SimpleQueue()
         try:
-            threading.Thread(
-                target=self._look_up, args=(name, answers, self._places), name="imagxp-dns", daemon=True
-            ).start()
+            threading.Thread(target=self._look_up, args=(name, answers, self._places), name="imagxp-dns", daemon=True).start()
         except RuntimeError:
             self._places.release()
             raise NoAddress("no thread for the look-up") from None

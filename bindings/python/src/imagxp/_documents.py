@@ -18,6 +18,8 @@ from .fetch import Fetcher
 
 log = logging.getLogger("imagxp.publisher")
 
+# Landings that are remembered: forgetting one costs a fetch.
+_LANDED_MAX = 1_024
 # Told after each fetch: when it was asked for, what, and what came.
 Told = Callable[[int, Wanted, Fetched], None]
 
@@ -30,28 +32,30 @@ class Documents:
 
     def _in_child(self) -> None:
         self._lock = threading.Lock()
-        self._flights: dict[str, Future[Fetched]] = {}
+        self._flights: dict[str, Future[Optional[Fetched]]] = {}
+        # The generation of the cache with which a flight has landed.
+        self._landed: dict[str, int] = {}
         self._threads: Optional[ThreadPoolExecutor] = None
 
-    def wait(self, wanted: Wanted, client: Optional[str]) -> Fetched:
-        """Fetches and supplies. Raises `Pending`: not now."""
+    def wait(self, wanted: Wanted, client: Optional[str], generation: int) -> None:
+        """Fetches and supplies; `generation` is that of the cache which lacked the document. Raises `Pending`: not now."""
         try:
-            return self._join(wanted, client, known=False).result(self._patience)
+            self._join(wanted, client, generation).result(self._patience)
         except FutureTimeout:
             raise Pending from None
 
-    async def await_(self, wanted: Wanted, client: Optional[str]) -> Fetched:
-        flight = asyncio.wrap_future(self._join(wanted, client, known=False))
+    async def await_(self, wanted: Wanted, client: Optional[str], generation: int) -> None:
+        flight = asyncio.wrap_future(self._join(wanted, client, generation))
         try:
             # Whoever gives up must not end it for the others.
-            return await asyncio.wait_for(asyncio.shield(flight), self._patience)
+            await asyncio.wait_for(asyncio.shield(flight), self._patience)
         except asyncio.TimeoutError:
             raise Pending from None
 
     def refresh(self, wanted: Wanted) -> None:
         """Behind the visitor's back. What cannot be done now is asked for again by the next visitor."""
         try:
-            self._join(wanted, None, known=True)
+            self._join(wanted, None, None)
         except Pending:
             pass
 
@@ -64,13 +68,17 @@ class Documents:
     def _patience(self) -> float:
         return self._fetcher.limits.whole + 0.1
 
-    def _join(self, wanted: Wanted, client: Optional[str], *, known: bool) -> Future[Fetched]:
-        """The flight that is under way, or a new one."""
+    def _join(self, wanted: Wanted, client: Optional[str], generation: Optional[int]) -> Future[Optional[Fetched]]:
+        """The flight that is under way, or a new one; without a generation the document is known, and due again."""
         with self._lock:
             flight = self._flights.get(wanted.url)
+            if flight is None and generation is not None and self._landed.get(wanted.url, 0) > generation:
+                # It came between the caller's look at the cache and this one.
+                flight = Future()
+                flight.set_result(None)
             if flight is None:
                 if not wanted.configured:
-                    self._fetcher.budget.begin(client, known=known)
+                    self._fetcher.budget.begin(client, known=generation is None)
                 flight = self._flights[wanted.url] = self._pool().submit(self._fly, wanted)
             return flight
 
@@ -80,7 +88,7 @@ class Documents:
             self._threads = ThreadPoolExecutor(self._fetcher.limits.fetches + 4, thread_name_prefix="imagxp")
         return self._threads
 
-    def _fly(self, wanted: Wanted) -> Fetched:
+    def _fly(self, wanted: Wanted) -> Optional[Fetched]:
         """It has landed once the cache has the document: who comes later finds it there."""
         asked = now_ms()
         try:
@@ -93,6 +101,9 @@ class Documents:
                 self._fetcher.budget.end()
             with self._lock:
                 self._flights.pop(wanted.url, None)
+                if len(self._landed) >= _LANDED_MAX:
+                    self._landed.clear()
+                self._landed[wanted.url] = self._keys.snapshot.generation
 
     def _tell(self, asked: int, wanted: Wanted, fetched: Fetched) -> None:
         if fetched.reason:
@@ -100,4 +111,3 @@ class Documents:
         if wanted.kind == _ffi.NEED_JWKS and self._keys.exposes_private_key(wanted.url):
             log.error("%s publishes a private key: tell its owner", wanted.url)
         self._told(asked, wanted, fetched)
-

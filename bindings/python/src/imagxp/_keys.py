@@ -46,15 +46,16 @@ class Fetched(NamedTuple):
 class Snapshot:
     """Words that nobody writes any more, once they are the cache's."""
 
-    __slots__ = ("_memory", "pointer", "view")
+    __slots__ = ("_memory", "generation", "pointer", "view")
 
-    def __init__(self, words: int) -> None:
+    def __init__(self, words: int, generation: int = 0) -> None:
+        self.generation = generation
         self._memory = Memory(words * 8)
         self.view = _ffi.View(self._memory.address, words)
         self.pointer: Any = byref(self.view)
 
     def clone(self) -> Snapshot:
-        clone = Snapshot(self.view.len)
+        clone = Snapshot(self.view.len, self.generation + 1)
         ctypes.memmove(clone._memory.address, self._memory.address, self.view.len * 8)
         return clone
 

@@ -20,10 +20,10 @@ from typing import Any, Callable
 
 from . import _ffi
 from ._ffi import Memory, lib, lib_gil, text
-from .errors import HostError, error_of, raise_for
-from .words import HEADER_KEY, HEADER_PAYLOAD, HEADER_PUBLIC_KEY, HEADER_SIGNATURE, PRODUCT, Purpose
+from .errors import HostError, error_of, number_of, raise_for
+from .words import HEADER_KEY, HEADER_PAYLOAD, HEADER_PUBLIC_KEY, HEADER_SIGNATURE, Purpose
 
-__all__ = ["Agent", "ListedKey", "RevokedKey", "now_ms", "user_agent"]
+__all__ = ["Agent", "ListedKey", "RevokedKey", "now_ms"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Agent:
         """From ``IMAGXP_AGENT_ID`` and ``IMAGXP_PRIVATE_KEY``, as ``imagxp keygen`` prints them."""
         missing = [name for name in ("IMAGXP_AGENT_ID", "IMAGXP_PRIVATE_KEY") if not environ.get(name)]
         if missing:
-            raise HostError(_ABI_ARGUMENT, f"{' and '.join(missing)} not set: `imagxp keygen` makes a key")
+            raise HostError(number_of("ABI_ARGUMENT"), f"{' and '.join(missing)} not set: `imagxp keygen` makes a key")
         return cls(environ["IMAGXP_AGENT_ID"], environ["IMAGXP_PRIVATE_KEY"], development=development)
 
     @classmethod
@@ -100,6 +100,8 @@ class Agent:
 
         Raises `MalformedError` (``RESOURCE_INVALID``, ``PAYLOAD_TOO_LARGE``), and `ValueError` for a purpose that is none.
         """
+        if not url.startswith(("https://", "http://")):
+            raise error_of(number_of("RESOURCE_INVALID"), f"{url[:200]!r} is not an absolute URL")
         claims = _ffi.new(
             _ffi.Claims,
             agent_id=text(self.agent_id),
@@ -120,9 +122,7 @@ class Agent:
             HEADER_KEY: public_key,
         }
 
-    def manifest(
-        self, *, contact_email: str = "", keys: Sequence[ListedKey] = (), revoked: Sequence[RevokedKey] = ()
-    ) -> str:
+    def manifest(self, *, contact_email: str = "", keys: Sequence[ListedKey] = (), revoked: Sequence[RevokedKey] = ()) -> str:
         """The JSON to serve at ``https://{agent_id}/.well-known/imagxp-agent.json``, status 200, ``application/json``.
 
         Raises `IdentityError` (``MANIFEST_INVALID``: more than 4 keys or 16 revocations) and those of a wrong key.
@@ -169,20 +169,8 @@ class Agent:
             lib_gil.key_wipe(byref(key))
 
 
-_ABI_ARGUMENT = -107
-
-
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def user_agent(existing: str = "") -> str:
-    """The product token of protocol.md section 2, behind what is there already.
-
-    >>> user_agent("curl/8"), user_agent(user_agent())
-    ('curl/8 IMAGXP/1.1', 'IMAGXP/1.1')
-    """
-    return existing if PRODUCT in existing.split() else f"{existing} {PRODUCT}".lstrip()
 
 
 def write(call: Callable[[_ffi.Buf, Any], int], length: int) -> str:
@@ -203,6 +191,6 @@ def _export(key: _ffi.Key, form: int) -> str:
 
 
 def _why_not(agent_id: str, development: bool) -> str:
-    if not development and agent_id.split(":")[0] == "localhost":
+    if not development and agent_id.split(":", maxsplit=1)[0] == "localhost":
         return "localhost is no public name: pass development=True to try things out on this machine"
     return ""

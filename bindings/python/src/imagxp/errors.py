@@ -2,15 +2,15 @@
 
 >>> code_of(-301), http_of(-301)
 ('TIMESTAMP_STALE', 403)
->>> raise_for(-111)
+>>> raise_for(-109)
 Traceback (most recent call last):
     ...
-imagxp.errors.HostError: PRIVKEY_INVALID: the private key is not a P-256 key in PKCS#8, SEC1 or JWK form, or its public part does not match
+imagxp.errors.HostError: CLOCK_UNKNOWN: `now` is not a time after 1970: set the clock before verifying
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 from . import _ffi
 
@@ -51,19 +51,19 @@ class StoreError(RuntimeError):
 _CLASSES = {1: HostError, 2: MalformedError, 3: AuthenticityError, 4: IdentityError, 5: PolicyError}
 
 
-@lru_cache(maxsize=None)
+@cache
 def code_of(number: int) -> str:
     """The name of a status: ``OK``, ``NEED``, ``TIMESTAMP_STALE``."""
     return _ffi.string(_ffi.lib_gil.status_name(number)) or f"UNKNOWN_{number}"
 
 
-@lru_cache(maxsize=None)
+@cache
 def help_of(number: int) -> str:
     """What was wrong, and what to mend: for logs, never for a remote client."""
     return _ffi.string(_ffi.lib_gil.status_help(number))
 
 
-@lru_cache(maxsize=None)
+@cache
 def http_of(number: int) -> int:
     """The HTTP status to answer with."""
     return int(_ffi.lib_gil.status_http(number))
@@ -80,7 +80,7 @@ def raise_for(number: int, why: str = "") -> None:
         raise error_of(number, why)
 
 
-@lru_cache(maxsize=None)
+@cache
 def number_of(code: str) -> int:
     """The number of a code, from the library's own table.
 

@@ -24,7 +24,7 @@ class FileStore:
     """In a file, best on a RAM disk (``/dev/shm`` or ``/run``): made with mode 600 by the first process that comes, and kept.
 
     What it remembers outlives every worker, so a restart forgets nothing. `slots` are verified requests a second times 450;
-    all who share the file must say the same. If the file is removed or cut short while in use, or belongs to somebody else, the store refuses
+    all who share the file must say the same. If the file is removed or cut short while in use, the store refuses
     (``REPLAY_STORE_DOWN``, 503) instead of forgetting.
     """
 
@@ -71,7 +71,9 @@ class FileStore:
             os.posix_fallocate(self._file, 0, self._count * 8)
             return True
         if found.st_size != self._count * 8:
-            raise StoreError(f"{self.path} was made for another number of slots: give the same, or remove it while no worker runs")
+            raise StoreError(
+                f"{self.path} was made for another number of slots: give the same, or remove it while no worker runs"
+            )
         return False
 
     def _in_child(self) -> None:

@@ -23,10 +23,10 @@ from ._documents import Documents
 from ._ffi import Memory, lib, lib_gil
 from ._keys import Fetched, KeyCache, Sizes, Wanted
 from .agent import now_ms
-from .errors import number_of, raise_for
+from .errors import StoreError, number_of, raise_for
 from .fetch import Fetcher
-from .request import VOUCHED, Request, pack
-from .stores import MemoryStore, Store
+from .request import VOUCHED, Request, pack, raw
+from .stores import INSTEAD, MemoryStore, Store
 from .verdict import Verdict
 from .words import HEADER_BROKER, HEADER_PRICE
 
@@ -48,17 +48,18 @@ _PAYMENT = frozenset(range(number_of("JWK_PRIVATE_EXPOSED"), number_of("VISITOR_
 class _Frame:
     """The memory of one check, used by one check at a time."""
 
-    __slots__ = ("packed", "packed_ref", "scratch", "verified", "verified_ref", "verified_view", "wide")
+    __slots__ = ("fields", "generation", "packed", "packed_ref", "scratch", "verified", "verified_ref", "verified_view", "wide")
 
     def __init__(self) -> None:
         self.packed, self.verified = _ffi.new(_ffi.Packed), _ffi.new(_ffi.Verified)
         self.packed_ref, self.verified_ref = byref(self.packed), byref(self.verified)
         self.verified_view = memoryview(self.verified).cast("B")
         self.scratch, self.wide = Memory(_USUAL_LEN), False
+        self.fields, self.generation = b"", 0
 
     def load(self, request: Request) -> None:
         fields, count = pack(request)
-        packed = self.packed
+        packed, self.fields = self.packed, fields
         packed.fields, packed.len, packed.count, packed.vouched = fields, len(fields), count, request.vouched
 
     def widen(self) -> None:
@@ -118,7 +119,7 @@ class Publisher:
                     break
                 wanted = frame.wanted(frame.verified.need)
                 try:
-                    self._documents.wait(wanted, request.client)
+                    self._documents.wait(wanted, request.client, frame.generation)
                 except Pending:
                     status = _pending(wanted)
                     break
@@ -140,7 +141,7 @@ class Publisher:
                     break
                 wanted = frame.wanted(frame.verified.need)
                 try:
-                    await self._documents.await_(wanted, request.client)
+                    await self._documents.await_(wanted, request.client, frame.generation)
                 except Pending:
                     status = _pending(wanted)
                     break
@@ -184,11 +185,19 @@ class Publisher:
         else:
             # Signed for another site: equals no signed resource.
             scheme = authority = ""
+        if isinstance(method, bytes):
+            return Request(method, scheme.encode(), raw(authority), target, headers, client=client, vouched=self.vouched)
         return Request(method, scheme, authority, target, headers, client=client, vouched=self.vouched)
+
+    def require_shared_store(self, why: str) -> None:
+        """For a server that knows that it has several processes. Raises `StoreError` if the store is one process's own."""
+        if not self.store.shared:
+            raise StoreError(f"{why}: {INSTEAD}")
 
     def _verify(self, frame: _Frame) -> int:
         # Held until the call returns: a swap must not free what is read.
         snapshot = self._keys.snapshot
+        frame.generation = snapshot.generation
         status: int = lib.request_verify_packed(
             frame.packed_ref, self._pointer, snapshot.pointer, now_ms(), frame.scratch.buf, frame.verified_ref
         )
@@ -198,7 +207,7 @@ class Publisher:
             frame.widen()
             return self._verify(frame)
         if status in _PAYMENT and self._whitelist and not frame.packed.vouched & _ffi.VOUCHED_WHITELISTED:
-            if claimed(frame.packed) in self._whitelist:
+            if claimed(frame.fields) in self._whitelist:
                 # The name must still be proven: identity is judged before payment.
                 frame.packed.vouched |= _ffi.VOUCHED_WHITELISTED
                 return self._verify(frame)
@@ -251,9 +260,9 @@ class Publisher:
         """For the evidence log and the story."""
 
 
-def claimed(packed: _ffi.Packed) -> str:
+def claimed(packed: bytes) -> str:
     """Who claims to have signed; empty when that is in doubt. Unproven."""
-    fields = packed.fields.split(b"\0")
+    fields = packed.split(b"\0")
     rows = [_ffi.Header(_ffi.text(name), _ffi.text(value)) for name, value in zip(fields[4::2], fields[5::2])]
     texts = [_ffi.text(field) for field in fields[:4]]
     visit = _ffi.new(_ffi.Visit, headers=(_ffi.Header * len(rows))(*rows), headers_len=len(rows))
@@ -277,11 +286,9 @@ def _split(origin: str, development: bool) -> tuple[str, str]:
     if scheme not in ("http", "https") or not authority or any(byte in authority for byte in "/?#@ "):
         raise ValueError(f"{origin!r} is not an origin such as https://pub.example.com")
     if scheme == "http" and not development:
-        raise ValueError(f"{origin!r} is plain http: that is for development mode")
+        raise ValueError(f"{origin!r} is an origin of plain http: that is for development mode")
     return scheme, authority
 
 
 def _pending(wanted: Wanted) -> int:
     return _PENDING if wanted.kind == _ffi.NEED_MANIFEST else _NO_KEY_SET
-
-

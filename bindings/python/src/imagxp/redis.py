@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from ctypes import byref
 from typing import Any
 
 import redis

@@ -11,13 +11,13 @@ Text = Union[str, bytes]
 Headers = Union[Mapping[str, str], Iterable[tuple[Text, Text]]]
 
 # The names for which imagxp_header_matters says 1; a test compares them with the library.
-_MATTERS = frozenset(
+MATTERS = frozenset(
     [f"x-imagxp-{name}" for name in ("payload", "signature", "public-key", "key", "credential", "payment", "proof")]
-    + [f"x-imagxp-{name}" for name in ("agent-id", "timestamp", "alg")]
+    + [f"x-imagxp-{name}" for name in ("agent-id", "timestamp", "alg", "feedback")]
     + ["user-agent", "accept-language", "sec-fetch-dest", "upgrade-insecure-requests"]
     + ["cf-ray", "cf-visitor", "x-vercel-id", "cloudfront-viewer-address"]
 )
-_MATTERS_BYTES = frozenset(name.encode() for name in _MATTERS)
+_MATTERS_BYTES = frozenset(name.encode() for name in MATTERS)
 
 VOUCHED = {
     "cloudflare": _ffi.VOUCHED_CLOUDFLARE,
@@ -65,7 +65,7 @@ def pack(request: Request) -> tuple[bytes, int]:
     """The fields with a NUL between two, and how many. A NUL inside a field makes another number: the library refuses."""
     fields: list[Any] = [request.method, request.scheme, request.authority, request.target]
     as_text = isinstance(fields[0], str)
-    matters: frozenset[Any] = _MATTERS if as_text else _MATTERS_BYTES
+    matters: frozenset[Any] = MATTERS if as_text else _MATTERS_BYTES
     try:
         for name, value in request.headers:
             if name in matters or name.lower() in matters:

@@ -99,7 +99,7 @@ class MemoryStore:
     def admit(self, verified: Any, scratch: Any, now_ms: int) -> int:
         """Raises `StoreError` where the store cannot hold its promise."""
         if self._refusal:
-            raise StoreError(f"{self._refusal}: {_INSTEAD}")
+            raise StoreError(f"{self._refusal}: {INSTEAD}")
         # The GIL is kept: who waited for it inside the lock would keep everybody else waiting, too.
         with self._lock:
             status = int(lib_gil.request_admit(verified, scratch, self._words.pointer, now_ms))
@@ -116,7 +116,7 @@ class MemoryStore:
 
 
 _FULL, _DOWN = -308, -310
-_INSTEAD = (
+INSTEAD = (
     "a message could pass once in each process. Use FileStore(path) for the workers of one machine, RedisStore for several "
     "machines, or MemoryStore(single_worker=True) if there is one worker only"
 )

@@ -23,7 +23,7 @@ class Word(str, Enum):
 
     number: int
 
-    def __new__(cls, value: str, number: int) -> Word:
+    def __new__(cls, value: str, number: int = -1) -> Word:
         word = str.__new__(cls, value)
         word._value_, word.number = value, number
         return word
@@ -75,3 +75,12 @@ def by_number(words: type[W]) -> dict[int, W]:
 
 
 PURPOSES, VISITORS, BOUNDS, PROOFS = by_number(Purpose), by_number(Visitor), by_number(Bound), by_number(Proof)
+
+
+def user_agent_of(existing: str = "") -> str:
+    """The product token of protocol.md section 2, behind what is there already.
+
+    >>> user_agent_of("curl/8"), user_agent_of(user_agent_of())
+    ('curl/8 IMAGXP/1.1', 'IMAGXP/1.1')
+    """
+    return existing if PRODUCT in existing.split() else f"{existing} {PRODUCT}".lstrip()

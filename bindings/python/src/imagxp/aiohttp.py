@@ -1,0 +1,76 @@
+"""A client middleware of aiohttp (``pip install imagxp[aiohttp]``, 3.12 or newer): every request, retry and redirect is
+signed anew.
+
+    session = aiohttp.ClientSession(middlewares=[imagxp.aiohttp.Middleware(Agent.from_env(), "RAG_RETRIEVAL")])
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Union
+
+import aiohttp
+
+from .agent import Agent
+from .visits import ERRAND_MAX, ERRAND_S, Errand, Reply, Visits, reads_body
+from .words import HEADER_CREDENTIAL, HEADER_KEY, HEADER_PAYLOAD, HEADER_PUBLIC_KEY, HEADER_SIGNATURE, Purpose, user_agent_of
+
+__all__ = ["Middleware"]
+
+_OURS = (HEADER_PAYLOAD, HEADER_SIGNATURE, HEADER_PUBLIC_KEY, HEADER_KEY, HEADER_CREDENTIAL)
+
+
+class Middleware:
+    """Signs as `agent`; the other arguments are those of `imagxp.visits.Visits`."""
+
+    def __init__(self, agent: Agent, purpose: Union[Purpose, str], **visits: Any) -> None:
+        self._visits = Visits(agent, purpose, **visits)
+
+    async def __call__(self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        steps = self._visits.visit(str(request.url))
+        step, response = next(steps), None
+        while True:
+            if isinstance(step, Errand):
+                reply = await _errand(request.session, step)
+            else:
+                if response is not None:
+                    response.release()
+                _sign(request, step)
+                response = await handler(request)
+                body = await response.read() if reads_body(response.status) else b""
+                reply = Reply(response.status, response.headers, body)
+            try:
+                step = steps.send(reply)
+            except StopIteration:
+                assert response is not None, "the last step is a visit"
+                return response
+
+
+def _sign(request: aiohttp.ClientRequest, headers: dict[str, str]) -> None:
+    for name in _OURS:
+        request.headers.popall(name, None)
+    request.headers.update(headers)
+    if headers:
+        request.headers["User-Agent"] = user_agent_of(request.headers.get("User-Agent", ""))
+
+
+async def _errand(session: aiohttp.ClientSession, errand: Errand) -> Reply:
+    headers = {"User-Agent": user_agent_of(), **errand.headers}
+    timeout = aiohttp.ClientTimeout(total=ERRAND_S)
+    try:
+        # Without middlewares: it is signed already.
+        async with session.request(
+            errand.method,
+            errand.url,
+            headers=headers,
+            data=errand.body or None,
+            timeout=timeout,
+            allow_redirects=False,
+            middlewares=(),
+        ) as response:
+            body = b""
+            while len(body) < ERRAND_MAX and (more := await response.content.read(ERRAND_MAX - len(body))):
+                body += more
+            return Reply(response.status, response.headers, body)
+    except (aiohttp.ClientError, asyncio.TimeoutError):
+        return Reply(0, {})

@@ -1,0 +1,66 @@
+"""Pure ASGI middleware, for Starlette, FastAPI, Quart, Django, Litestar: who is refused never reaches the application.
+
+    app = imagxp.asgi.Middleware(app, Publisher({"allowRAG": True}, origin="https://pub.example.com"))
+
+The verdict of whoever is admitted is ``scope["imagxp"]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, MutableMapping
+from typing import Any, Callable
+from urllib.parse import quote
+
+from .publisher import Publisher, Request
+from .verdict import Verdict
+
+__all__ = ["Middleware", "request_of"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+# RFC 6455 section 7.4.1: policy violation.
+_WEBSOCKET_REFUSED = 1008
+
+
+class Middleware:
+    def __init__(self, app: App, publisher: Publisher) -> None:
+        self._app, self._publisher = app, publisher
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        verdict = await self._publisher.acheck(request_of(scope, self._publisher))
+        if verdict:
+            scope["imagxp"] = verdict
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await _refuse(verdict, send)
+        else:
+            await send({"type": "websocket.close", "code": _WEBSOCKET_REFUSED, "reason": ""})
+
+
+def request_of(scope: Scope, publisher: Publisher) -> Request:
+    """A scope of ASGI as the publisher judges it."""
+    headers = scope["headers"]
+    host = next((value.decode("latin-1") for name, value in headers if name == b"host"), "")
+    # With the wire's own percent-encoding where the server gives it.
+    path = scope.get("raw_path") or quote(scope["path"]).encode("ascii")
+    query = scope.get("query_string", b"")
+    client = scope.get("client")
+    target = path.partition(b"?")[0] + (b"?" + query if query else b"")
+    method = scope.get("method", "GET").encode("ascii")
+    scheme = _SCHEMES.get(scope.get("scheme", "http"), "http")
+    return publisher.request(method, scheme, host, target, headers, client[0] if client else None)
+
+
+async def _refuse(verdict: Verdict, send: Send) -> None:
+    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in verdict.headers.items()]
+    headers.append((b"content-length", str(len(verdict.body)).encode("ascii")))
+    await send({"type": "http.response.start", "status": verdict.status, "headers": headers})
+    await send({"type": "http.response.body", "body": verdict.body})

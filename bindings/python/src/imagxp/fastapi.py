@@ -1,0 +1,52 @@
+"""FastAPI (``pip install imagxp[fastapi]``): a dependency for the routes that want it.
+
+    admitted = imagxp.fastapi.protect(app, Publisher({"allowRAG": True}, origin="https://pub.example.com"))
+
+    @app.get("/a")
+    async def a(verdict: Verdict = Depends(admitted)): ...
+
+For all of an application, `imagxp.asgi.Middleware` is the way: it is asked before anything else runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, Callable
+
+from fastapi import FastAPI, HTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from .asgi import request_of
+from .publisher import Publisher
+from .verdict import Verdict
+
+__all__ = ["Refused", "protect"]
+
+
+class Refused(HTTPException):
+    """Raised by the dependency; `protect` has told the application what to answer."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.status, headers=dict(verdict.headers))
+        self.verdict = verdict
+
+
+def protect(app: FastAPI, publisher: Publisher) -> Callable[[HTTPConnection], Awaitable[Verdict]]:
+    """The dependency. A request is checked once, however many routes and routers depend on it."""
+
+    async def admitted(connection: HTTPConnection) -> Verdict:
+        scope = connection.scope
+        if "imagxp" not in scope:
+            scope["imagxp"] = await publisher.acheck(request_of(scope, publisher))
+        verdict: Verdict = scope["imagxp"]
+        if not verdict:
+            raise Refused(verdict)
+        return verdict
+
+    async def answer(_: Any, refused: Any) -> Response:
+        verdict: Verdict = refused.verdict
+        return Response(verdict.body, verdict.status, dict(verdict.headers))
+
+    app.add_exception_handler(Refused, answer)
+    return admitted

@@ -1,0 +1,176 @@
+"""What an agent's visit takes, step by step, without I/O: the same for every HTTP client.
+
+`Visits.visit` yields either the headers of the visit itself, to be sent anew each time, or an `Errand`: a request of its own
+(discovery, buying a visa). Each is answered with a `Reply`; when the generator ends, the last answer of the visit stands.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Generator, Mapping
+from decimal import Decimal
+from typing import NamedTuple, Optional, Union
+from urllib.parse import urlsplit
+
+from ._fork import on_fork
+from .agent import Agent
+from .broker import Declined, Wallet
+from .words import HEADER_BROKER, HEADER_CREDENTIAL, HEADER_PRICE, POLICY_PATH, Purpose, user_agent_of
+
+__all__ = ["Errand", "Reply", "Steps", "Visits", "reads_body"]
+
+log = logging.getLogger("imagxp.agent")
+
+# What the answer to an errand may be, bytes and seconds; and how long a discovery is good.
+ERRAND_MAX, ERRAND_S = 65_536, 10.0
+_DISCOVERED_S, _DISCOVERED_MAX = 3_600, 4_096
+# What a new visa mends.
+_STALE_VISA = frozenset(["VISA_USED", "JWT_EXPIRED", "JWT_KEY_UNKNOWN", "VISA_BINDING", "JWT_SUBJECT", "JWT_AUDIENCE"])
+
+
+class Errand(NamedTuple):
+    """A request beside the visit. Redirects are not to be followed."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+class Reply(NamedTuple):
+    """An answer: of the visit itself the body is wanted where `reads_body` says so, of an errand always."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+Steps = Generator[Union[Errand, "dict[str, str]"], Reply, None]
+
+
+def reads_body(status: int) -> bool:
+    return status in (401, 402, 403)
+
+
+class Visits:
+    """`agent` visits for a `purpose`, and pays from `wallet` where it is asked to. With ``discover=True`` it signs only where
+    the site serves ``/.well-known/imagxp-policy.json``. Thread-safe: one for a whole program."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        purpose: Union[Purpose, str],
+        *,
+        wallet: Optional[Wallet] = None,
+        discover: bool = False,
+        ads_displayed: bool = False,
+    ) -> None:
+        self.agent, self.purpose, self.wallet, self.discover = agent, Purpose(purpose), wallet, discover
+        self._ads_displayed = ads_displayed
+        self._speaks: dict[str, tuple[bool, float]] = {}
+        self._in_child()
+        on_fork(self._in_child)
+
+    def _in_child(self) -> None:
+        self._lock = threading.Lock()
+
+    def headers(self, url: str, credential: Optional[str] = None) -> dict[str, str]:
+        """Freshly signed, and the visa."""
+        headers = self.agent.sign(_without_fragment(url), self.purpose, ads_displayed=self._ads_displayed)
+        if credential:
+            headers[HEADER_CREDENTIAL] = credential
+        return headers
+
+    def visit(self, url: str) -> Steps:
+        if self.discover and not (yield from self._discover(url)):
+            yield {}
+            return
+        publisher = urlsplit(url).netloc.lower()
+        credential = self.wallet.take(publisher) if self.wallet else None
+        reply = yield self.headers(url, credential)
+        code = code_in(reply)
+        log.info("%s: answered %d %s", _without_fragment(url), reply.status, code, extra={"imagxp_code": code})
+        if self.wallet is None or not (reply.status == 402 or (credential and code in _STALE_VISA)):
+            return
+        self.wallet.drop(publisher, credential, used=code == "VISA_USED")
+        # Somebody else may have bought one meanwhile.
+        bought = self.wallet.take(publisher) or (yield from self._buy(publisher, reply))
+        if bought:
+            yield self.headers(url, bought)
+
+    def _discover(self, url: str) -> Generator[Errand, Reply, bool]:
+        parts = urlsplit(url)
+        origin = f"{parts.scheme}://{parts.netloc}".lower()
+        with self._lock:
+            speaks, until = self._speaks.get(origin, (False, 0.0))
+        if time.monotonic() < until:
+            return speaks
+        reply = yield Errand("GET", origin + POLICY_PATH, {"Accept": "application/json"})
+        speaks = reply.status == 200 and "version" in _object(reply.body)
+        with self._lock:
+            if len(self._speaks) >= _DISCOVERED_MAX:
+                self._speaks.clear()
+            self._speaks[origin] = (speaks, time.monotonic() + _DISCOVERED_S)
+        return speaks
+
+    def _buy(self, publisher: str, reply: Reply) -> Generator[Errand, Reply, Optional[str]]:
+        assert self.wallet is not None
+        broker = reply.headers.get(HEADER_BROKER) or self._only_broker()
+        try:
+            price = self.wallet.price(broker, reply.headers.get(HEADER_PRICE))
+            self.wallet.reserve(price)
+        except Declined as why:
+            log.warning("no visa for %s: %s", publisher, why)
+            return None
+        token: Optional[str] = None
+        try:
+            answer = yield self._order(broker.rstrip("/"), publisher, price)
+            if answer.status != 200:
+                raise Declined(f"{broker} answered {answer.status} {code_in(answer)}")
+            token = self.wallet.keep(publisher, _object(answer.body).get("token")).token
+            log.info("bought a visa for %s from %s at %s", publisher, broker, price)
+            # Taken out again where it is good once.
+            return self.wallet.take(publisher)
+        except Declined as why:
+            log.warning("no visa for %s: %s", publisher, why)
+            return None
+        finally:
+            if token is None:
+                self.wallet.release(price)
+
+    def _order(self, broker: str, publisher: str, price: Decimal) -> Errand:
+        """The order is itself a signed request: so the broker knows whose account pays."""
+        url = f"{broker}/issue-visa"
+        headers = {"Content-Type": "application/json", "User-Agent": user_agent_of(), **self.headers(url)}
+        # Exact: the number's own digits.
+        body = f'{{"publisher":{json.dumps(publisher)},"amount":{price:f}}}'
+        return Errand("POST", url, headers, body.encode())
+
+    def _only_broker(self) -> str:
+        """Where the publisher names none: the broker that is meant, if there is one alone."""
+        assert self.wallet is not None
+        return next(iter(self.wallet.brokers)) if len(self.wallet.brokers) == 1 else ""
+
+
+def code_in(reply: Reply) -> str:
+    """The public code of a refusal; empty for what is not one."""
+    code = _object(reply.body).get("error") if reply.status >= 400 else None
+    return code if isinstance(code, str) and code.isascii() and code.replace("_", "").isalnum() else ""
+
+
+def _object(body: bytes) -> dict[str, object]:
+    try:
+        value = json.loads(body[:ERRAND_MAX])
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _without_fragment(url: str) -> str:
+    """The part that a request carries (RFC 9110 section 4.2.5), and at least ``/`` as the path."""
+    url = url.partition("#")[0]
+    parts = urlsplit(url)
+    return url if parts.path else parts._replace(path="/").geturl()

@@ -1,0 +1,221 @@
+import asyncio
+import json
+import logging
+import threading
+
+import pytest
+from conftest import ORIGIN, URL, knowing
+
+import imagxp
+from imagxp import Agent, Bound, HostError, MemoryStore, Proof, Publisher, Purpose, Request, Visitor, _ffi
+from imagxp.request import MATTERS, pack
+
+LOCAL = "http://localhost:8000"
+
+
+def visit(agent, url=URL, purpose="RAG_RETRIEVAL", **more):
+    return Request.of_url(url, {**agent.sign(url, purpose), **more})
+
+
+def development():
+    store = MemoryStore(1024, accept_from_ms=0)
+    return Publisher({"development": True, "allowRAG": True}, origin=LOCAL, store=store)
+
+
+def test_an_agent_is_admitted_once(agent, publisher):
+    request = visit(agent)
+    verdict = publisher.check(request)
+    assert verdict and verdict.admitted and verdict.code == "OK" and verdict.status == 200
+    assert (verdict.visitor, verdict.agent_id) == (Visitor.VERIFIED_AGENT, agent.agent_id)
+    assert (verdict.purpose, verdict.resource, verdict.kid) == (Purpose.RAG_RETRIEVAL, URL, agent.kid)
+    assert (verdict.bound, verdict.proof) == (Bound.EXACT, Proof.NONE)
+    assert verdict.signed and len(verdict.nonce) == 36 and verdict.ts_ms > 0 and not verdict.ads_displayed
+    verdict.raise_for_refusal()
+
+    again = publisher.check(request)
+    assert not again and again.code == "REPLAY_DETECTED" and again.status == 403
+    assert json.loads(again.body)["error"] == "REPLAY_DETECTED" and again.agent_id == agent.agent_id
+    with pytest.raises(imagxp.AuthenticityError):
+        again.raise_for_refusal()
+
+
+def test_acheck_is_check(agent, publisher):
+    async def twice():
+        request = visit(agent)
+        return await publisher.acheck(request), await publisher.acheck(request)
+
+    first, second = asyncio.run(twice())
+    assert first and second.code == "REPLAY_DETECTED"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"x-imagxp-signature": "0" * 128}, "SIGNATURE_INVALID"),
+        ({"x-imagxp-signature": "G" * 128}, "SIGNATURE_FORMAT"),
+        ({"x-imagxp-payload": "!"}, "BASE64_INVALID"),
+        ({"x-imagxp-key": "x"}, "HEADERS_CONTRADICT"),
+        ({"x-imagxp-alg": "RS256"}, "HEADERS_CONTRADICT"),
+        ({"x-imagxp-payload": "a" * 20_000}, "HEADERS_TOO_LARGE"),
+        ({"x-imagxp-payload": "a\0b"}, "HEADER_BYTES"),
+        ({"user-agent": "a\0b"}, "HEADER_BYTES"),
+        ({"x-imagxp-payload": "a b"}, "HEADER_BYTES"),
+        ({"x-imagxp-payload": ""}, "HEADERS_PARTIAL"),
+    ],
+)
+def test_refusals(agent, publisher, change, code):
+    request = Request.of_url(URL, {**agent.sign(URL, "SUMMARY"), **change})
+    assert publisher.check(request).code == code
+
+
+def test_a_header_that_comes_twice(agent, publisher):
+    rows = list(agent.sign(URL, "SUMMARY").items())
+    assert publisher.check(Request.of_url(URL, [*rows, rows[0]])).code == "HEADER_DUPLICATE"
+
+
+def test_text_and_bytes_are_alike(agent, publisher):
+    rows = [(name.upper().encode(), value.encode()) for name, value in agent.sign(URL, "SUMMARY").items()]
+    assert publisher.check(Request(b"GET", b"https", b"pub.example.com", b"/a?b=c", rows))
+    rows = [(name, value.encode()) for name, value in agent.sign(URL, "SUMMARY").items()]
+    assert publisher.check(Request("GET", "https", b"pub.example.com", "/a?b=c", [*rows, ("cookie", "\u20ac")]))
+
+
+def test_a_request_of_unusual_size(agent, publisher):
+    url = f"{ORIGIN}/" + "x" * 1900
+    assert publisher.check(visit(agent, url))
+
+
+def test_signed_for_another_place(agent, publisher):
+    for url in ("https://other.example.com/a?b=c", f"{ORIGIN}/a", f"{ORIGIN}/A?b=c"):
+        assert publisher.check(Request.of_url(URL, agent.sign(url, "SUMMARY"))).code == "RESOURCE_MISMATCH"
+
+
+def test_the_origin_is_the_operators_word(agent, publisher):
+    request = publisher.request("GET", "http", "10.0.0.7:8000", "/a?b=c", agent.sign(URL, "SUMMARY").items())
+    assert publisher.check(request)
+
+
+def test_several_origins(agent):
+    store = MemoryStore(64, accept_from_ms=0)
+    several = Publisher({"allowRAG": True}, origin=[ORIGIN, "https://www.example.com"], store=store)
+    several.learn(agent.agent_id, agent.manifest())
+    ours = several.request("GET", "https", "PUB.example.com", "/a?b=c", agent.sign(URL, "SUMMARY").items())
+    assert several.check(ours)
+    stray = agent.sign("https://evil.example.com/a", "SUMMARY").items()
+    assert several.check(several.request("GET", "https", "evil.example.com", "/a", stray)).code == "RESOURCE_MISMATCH"
+
+
+@pytest.mark.parametrize(
+    "origin", ["pub.example.com", "http://pub.example.com", "https://pub.example.com/", "https://", "ftp://a.b", []]
+)
+def test_origins_that_are_none(origin):
+    with pytest.raises(ValueError, match="origin"):
+        Publisher({}, origin=origin)
+
+
+BROWSER = {"User-Agent": "Mozilla/5.0", "Accept-Language": "en", "Sec-Fetch-Dest": "document"}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "headers", "status"),
+    [("PASSIVE", {}, 200), ("HYBRID", BROWSER, 200), ("HYBRID", {"User-Agent": "curl/8"}, 403), ("STRICT", BROWSER, 401)],
+)
+def test_visitors_without_headers(strategy, headers, status):
+    publisher = Publisher({"strategy": strategy}, origin=ORIGIN, store=MemoryStore(64))
+    verdict = publisher.check(Request.of_url(URL, headers))
+    assert verdict.status == status and verdict.agent_id == "" and verdict.purpose is None
+
+
+def test_402_says_where_to_pay(agent):
+    policy = {"allowRAG": True, "price": 0.001, "monetization": {"brokerUrl": "https://broker.example.com"}}
+    verdict = knowing(agent, policy).check(visit(agent))
+    assert verdict.status == 402 and verdict.code == "VISA_REQUIRED"
+    assert verdict.headers["x-imagxp-broker"] == "https://broker.example.com"
+    assert verdict.headers["x-imagxp-price"] == "0.001"
+
+
+def test_whitelist(agent):
+    policy = {"allowRAG": True, "requiresPayment": True}
+    publisher = knowing(agent, policy, whitelist={agent.agent_id})
+    assert publisher.check(visit(agent)).proof == Proof.WHITELIST
+    liar = Agent.generate(agent.agent_id)
+    assert publisher.check(visit(liar)).code == "KEY_MISMATCH"
+    assert publisher.check(visit(agent, purpose="CRAWL_TRAINING")).code == "PURPOSE_REFUSED"
+    assert knowing(agent, policy, whitelist={"other.example.com"}).check(visit(agent)).code == "VISA_REQUIRED"
+
+
+@pytest.mark.parametrize("policy", ["{", "{}}", {"allowRag": True}, {"strategy": "OPEN"}, {"price": "x"}, "[]", b"\xff"])
+def test_policies_that_are_none(policy):
+    with pytest.raises(HostError, match="POLICY_INVALID"):
+        Publisher(policy, origin=ORIGIN)
+
+
+def test_development_is_loud(caplog):
+    with caplog.at_level(logging.WARNING, "imagxp"):
+        assert development().development
+    assert "development mode" in caplog.text
+
+
+def test_a_manifest_is_fetched_once_for_all(local_agent, domain):
+    publisher, verdicts, start = development(), [], threading.Barrier(12)
+
+    def call():
+        request = visit(local_agent, f"{LOCAL}/a")
+        start.wait()
+        verdicts.append(publisher.check(request).code)
+
+    in_threads([call] * 12)
+    assert verdicts == ["OK"] * 12
+    assert domain.asked == ["/.well-known/imagxp-agent.json"]
+
+
+def in_threads(calls):
+    threads = [threading.Thread(target=call) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_acheck_fetches_without_blocking(local_agent, domain):
+    publisher = development()
+
+    async def many():
+        return await asyncio.gather(*[publisher.acheck(visit(local_agent, f"{LOCAL}/a")) for _ in range(20)])
+
+    assert all(asyncio.run(many())) and len(domain.asked) == 1
+
+
+def test_a_liar_is_told_nothing(local_agent, domain):
+    liar = Agent.generate(domain.name, development=True)
+    verdict = development().check(visit(liar, f"{LOCAL}/a"))
+    assert verdict.code == "KEY_MISMATCH" and json.loads(verdict.body)["error"] == "IDENTITY_UNVERIFIED"
+
+
+def test_a_busy_agent_gets_a_table(agent, publisher):
+    before = publisher._keys.snapshot
+    for _ in range(12):
+        assert publisher.check(visit(agent))
+    publisher._documents._pool().shutdown(wait=True)
+    assert publisher._keys.snapshot is not before
+
+
+def test_threads_admit_each_request_once(agent, publisher):
+    requests, verdicts, start = [visit(agent) for _ in range(200)], [], threading.Barrier(4)
+
+    def judge():
+        start.wait()
+        verdicts.extend(publisher.check(request).code for request in requests)
+
+    in_threads([judge] * 4)
+    assert verdicts.count("OK") == 200 and verdicts.count("REPLAY_DETECTED") == 600
+
+
+def test_the_names_that_matter_are_the_librarys():
+    names = ["accept", "cookie", "host", "x-imagxp", "x-imagxp-price", *MATTERS]
+    assert {name for name in names if _ffi.lib.header_matters(_ffi.text(name))} == set(MATTERS)
+
+
+def test_what_does_not_matter_is_left_out():
+    fields, count = pack(Request("GET", "https", "h", "/", [("Cookie", "x"), ("User-Agent", "curl")]))
+    assert (fields, count) == (b"GET\0https\0h\0/\0User-Agent\0curl", 6)
