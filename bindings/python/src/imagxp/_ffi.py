@@ -152,6 +152,9 @@ class Verified(Structure):
         ("check", c_uint32),
         ("key", c_uint64),
         ("prepare", c_uint64),
+        ("manifest_sha256", c_uint8 * 32),
+        ("jwks_sha256", c_uint8 * 32),
+        ("token_key", c_uint8 * 64),
     ]
 
 

@@ -13,11 +13,10 @@ import aiohttp
 
 from .agent import Agent
 from .visits import ERRAND_MAX, ERRAND_S, Errand, Reply, Visits, reads_body
-from .words import HEADER_CREDENTIAL, HEADER_KEY, HEADER_PAYLOAD, HEADER_PUBLIC_KEY, HEADER_SIGNATURE, Purpose, user_agent_of
+from .words import OURS, Purpose, user_agent_of
 
 __all__ = ["Middleware"]
 
-_OURS = (HEADER_PAYLOAD, HEADER_SIGNATURE, HEADER_PUBLIC_KEY, HEADER_KEY, HEADER_CREDENTIAL)
 
 
 class Middleware:
@@ -47,7 +46,7 @@ class Middleware:
 
 
 def _sign(request: aiohttp.ClientRequest, headers: dict[str, str]) -> None:
-    for name in _OURS:
+    for name in OURS:
         request.headers.popall(name, None)
     request.headers.update(headers)
     if headers:

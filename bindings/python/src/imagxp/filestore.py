@@ -9,7 +9,7 @@ import mmap
 import os
 import stat
 import threading
-from typing import Any, Optional, Union
+from typing import Any, Union
 
 from ._ffi import lib, lib_gil
 from ._fork import on_fork
@@ -53,10 +53,10 @@ class FileStore:
             finally:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
         except HostError as error:
-            os.close(self._file)
+            self.close()
             raise StoreError(f"{self.path} is no replay store ({error.code}): remove it while no worker runs") from None
         except BaseException:
-            os.close(self._file)
+            self.close()
             raise
 
     def _fit(self) -> bool:
@@ -119,7 +119,5 @@ class FileStore:
             os.close(file)
 
     def __del__(self) -> None:
-        file: Optional[int] = getattr(self, "_file", None)
-        if file is not None and file >= 0:
-            os.close(file)
-            self._file = -1
+        if hasattr(self, "_file"):
+            self.close()

@@ -8,24 +8,25 @@ the client follows all the same, the last site is asked again with a signature o
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
-from typing import Any, Union
+from collections.abc import AsyncGenerator, Generator, Mapping
+from typing import Any, Optional, Union
 
 import httpx
 
 from .agent import Agent
-from .visits import Errand, Reply, Visits, reads_body
-from .words import HEADER_CREDENTIAL, HEADER_KEY, HEADER_PAYLOAD, HEADER_PUBLIC_KEY, HEADER_SIGNATURE, Purpose, user_agent_of
+from .visits import ERRAND_MAX, ERRAND_S, Errand, Reply, Visits, reads_body
+from .words import OURS, Purpose, user_agent_of
 
 __all__ = ["Auth"]
 
-_OURS = (HEADER_PAYLOAD, HEADER_SIGNATURE, HEADER_PUBLIC_KEY, HEADER_KEY, HEADER_CREDENTIAL)
-# In the extensions of a request: it is an errand, whose answer is read.
-_ERRAND = "imagxp_errand"
+Flow = Generator[Union[httpx.Request, Errand], Any, Any]
 
 
 class Auth(httpx.Auth):
-    """Signs as `agent`; the other arguments are those of `imagxp.visits.Visits`. For `httpx.Client` and `httpx.AsyncClient`."""
+    """Signs as `agent`; the other arguments are those of `imagxp.visits.Visits`. For `httpx.Client` and `httpx.AsyncClient`.
+
+    `errands` are arguments of the client that buys visas and asks for discovery documents, such as ``{"proxy": …}``.
+    """
 
     def __init__(
         self,
@@ -34,67 +35,97 @@ class Auth(httpx.Auth):
         *,
         follow_redirects: bool = False,
         max_redirects: int = 20,
+        errands: Optional[Mapping[str, Any]] = None,
         **visits: Any,
     ) -> None:
         self._visits = Visits(agent, purpose, **visits)
         self._max_redirects = max_redirects if follow_redirects else 0
+        self._errands = {"timeout": ERRAND_S, **(errands or {}), "follow_redirects": False}
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        flow = self.auth_flow(request)
-        try:
-            request = next(flow)
-            while True:
-                response = yield request
-                if _is_read(response):
-                    response.read()
-                request = flow.send(response)
-        except StopIteration:
-            pass
-        finally:
-            flow.close()
+        flow = self._flow(request)
+        answer: Union[None, Reply, httpx.Response] = None
+        while True:
+            try:
+                step = flow.send(answer)
+            except StopIteration:
+                return
+            if isinstance(step, Errand):
+                answer = self._run(step)
+            else:
+                answer = yield step
+                if reads_body(answer.status_code):
+                    answer.read()
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        flow = self.auth_flow(request)
-        try:
-            request = next(flow)
-            while True:
-                response = yield request
-                if _is_read(response):
-                    await response.aread()
-                request = flow.send(response)
-        except StopIteration:
-            pass
-        finally:
-            flow.close()
+        flow = self._flow(request)
+        answer: Union[None, Reply, httpx.Response] = None
+        while True:
+            try:
+                step = flow.send(answer)
+            except StopIteration:
+                return
+            if isinstance(step, Errand):
+                answer = await self._arun(step)
+            else:
+                answer = yield step
+                if reads_body(answer.status_code):
+                    await answer.aread()
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+    def _flow(self, request: httpx.Request) -> Flow:
         response = yield from self._visit(request)
         for _ in range(self._max_redirects):
-            following = response.next_request
-            if following is None:
+            if response.next_request is None:
                 return
-            response = yield from self._visit(following)
+            response = yield from self._visit(response.next_request)
         if response.history and response.request.url != request.url:
             # The client has followed redirects itself.
             yield from self._visit(response.request)
 
-    def _visit(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, httpx.Response]:
+    def _visit(self, request: httpx.Request) -> Flow:
         steps = self._visits.visit(str(request.url))
-        step, reply = next(steps), None
+        step, response = next(steps), None
         while True:
-            sent = _errand(step) if isinstance(step, Errand) else _signed(request, step)
-            reply = yield sent
-            if sent is request:
-                response = reply
+            if isinstance(step, Errand):
+                reply = yield step
+            else:
+                response = yield _signed(request, step)
+                body = response.content if reads_body(response.status_code) else b""
+                reply = Reply(response.status_code, response.headers, body)
             try:
-                body = reply.content if _is_read(reply) else b""
-                step = steps.send(Reply(reply.status_code, reply.headers, body))
+                step = steps.send(reply)
             except StopIteration:
                 return response
 
+    def _run(self, errand: Errand) -> Reply:
+        try:
+            with httpx.Client(**self._errands) as client:
+                with client.stream(errand.method, errand.url, headers=_named(errand), content=errand.body) as response:
+                    body = b""
+                    for more in response.iter_bytes(ERRAND_MAX):
+                        body += more
+                        if len(body) >= ERRAND_MAX:
+                            break
+                    return Reply(response.status_code, response.headers, body)
+        except httpx.HTTPError:
+            return Reply(0, {})
+
+    async def _arun(self, errand: Errand) -> Reply:
+        try:
+            async with httpx.AsyncClient(**self._errands) as client:
+                async with client.stream(errand.method, errand.url, headers=_named(errand), content=errand.body) as response:
+                    body = b""
+                    async for more in response.aiter_bytes(ERRAND_MAX):
+                        body += more
+                        if len(body) >= ERRAND_MAX:
+                            break
+                    return Reply(response.status_code, response.headers, body)
+        except httpx.HTTPError:
+            return Reply(0, {})
+
 
 def _signed(request: httpx.Request, headers: dict[str, str]) -> httpx.Request:
-    for name in _OURS:
+    for name in OURS:
         request.headers.pop(name, None)
     request.headers.update(headers)
     if headers:
@@ -102,15 +133,5 @@ def _signed(request: httpx.Request, headers: dict[str, str]) -> httpx.Request:
     return request
 
 
-def _errand(errand: Errand) -> httpx.Request:
-    return httpx.Request(
-        errand.method,
-        errand.url,
-        headers={"User-Agent": user_agent_of(), **errand.headers},
-        content=errand.body or None,
-        extensions={_ERRAND: True, "timeout": httpx.Timeout(10.0).as_dict()},
-    )
-
-
-def _is_read(response: httpx.Response) -> bool:
-    return reads_body(response.status_code) or bool(response.request.extensions.get(_ERRAND))
+def _named(errand: Errand) -> dict[str, str]:
+    return {"User-Agent": user_agent_of(), **errand.headers}

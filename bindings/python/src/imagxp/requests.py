@@ -1,6 +1,6 @@
 """`requests.auth.AuthBase` (``pip install imagxp[requests]``): every request, retry and redirect is signed anew.
 
-session.auth = imagxp.requests.Auth(Agent.from_env(), "RAG_RETRIEVAL")
+    session.auth = imagxp.requests.Auth(Agent.from_env(), "RAG_RETRIEVAL")
 """
 
 from __future__ import annotations
@@ -13,13 +13,10 @@ from requests.auth import AuthBase
 from requests.utils import requote_uri
 
 from .agent import Agent
-from .visits import ERRAND_MAX, ERRAND_S, Errand, Reply, Steps, Visits, reads_body
-from .words import HEADER_CREDENTIAL, HEADER_KEY, HEADER_PAYLOAD, HEADER_PUBLIC_KEY, HEADER_SIGNATURE, Purpose, user_agent_of
+from .visits import ERRAND_MAX, ERRAND_S, Errand, Reply, Visits, reads_body
+from .words import OURS, Purpose, user_agent_of
 
 __all__ = ["Auth"]
-
-_OURS = (HEADER_PAYLOAD, HEADER_SIGNATURE, HEADER_PUBLIC_KEY, HEADER_KEY, HEADER_CREDENTIAL)
-_STEPS = "_imagxp_steps"
 
 
 class Auth(AuthBase):
@@ -29,52 +26,55 @@ class Auth(AuthBase):
         self._visits = Visits(agent, purpose, **visits)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        self._begin(request, str(request.url))
-        request.register_hook("response", self._answered)  # type: ignore[no-untyped-call]
+        request.register_hook("response", _Visit(self._visits, request))  # type: ignore[no-untyped-call]
         return request
 
-    def _begin(self, request: requests.PreparedRequest, url: str) -> None:
-        steps = self._visits.visit(url)
-        setattr(request, _STEPS, steps)
-        _sign(request, _run_errands(steps, next(steps)))
 
-    def _answered(self, response: requests.Response, **arguments: Any) -> requests.Response:
+class _Visit:
+    """One request and its redirects: the hook that requests calls with each answer."""
+
+    def __init__(self, visits: Visits, request: requests.PreparedRequest) -> None:
+        self._visits = visits
+        self._begin(request, str(request.url))
+
+    def __call__(self, response: requests.Response, **arguments: Any) -> requests.Response:
+        request = response.request
         response = self._go_on(response, **arguments)
         if response.is_redirect:
             # Session.resolve_redirects sends a copy of this request to the next URL.
-            self._begin(response.request, _next_url(response))
+            self._begin(request, _next_url(response))
         return response
 
+    def _begin(self, request: requests.PreparedRequest, url: str) -> None:
+        self._steps = self._visits.visit(url)
+        _sign(request, self._run_errands(next(self._steps)))
+
     def _go_on(self, response: requests.Response, **arguments: Any) -> requests.Response:
-        request = response.request
-        steps: Steps = getattr(request, _STEPS)
         try:
-            headers = _run_errands(steps, steps.send(_reply(response)))
+            headers = self._run_errands(self._steps.send(_reply(response)))
         except StopIteration:
             return response
         # Drained, so that the connection can be used again.
-        response.content  # noqa: B018
+        _ = response.content
         response.close()
-        again = request.copy()
+        again = response.request.copy()
+        again.hooks = {"response": []}
         _sign(again, headers)
-        setattr(again, _STEPS, steps)
-        again.hooks["response"] = []
         answer: requests.Response = response.connection.send(again, **arguments)
         answer.history.append(response)
         answer.request = again
         return answer
 
-
-def _run_errands(steps: Steps, step: Any) -> dict[str, str]:
-    """The headers of the next visit. Raises `StopIteration` where there is none."""
-    while isinstance(step, Errand):
-        try:
-            reply = _errand(step)
-        except requests.RequestException:
-            reply = Reply(0, {})
-        step = steps.send(reply)
-    headers: dict[str, str] = step
-    return headers
+    def _run_errands(self, step: Any) -> dict[str, str]:
+        """The headers of the next visit. Raises `StopIteration` where there is none."""
+        while isinstance(step, Errand):
+            try:
+                reply = _errand(step)
+            except requests.RequestException:
+                reply = Reply(0, {})
+            step = self._steps.send(reply)
+        headers: dict[str, str] = step
+        return headers
 
 
 def _errand(errand: Errand) -> Reply:
@@ -92,7 +92,7 @@ def _reply(response: requests.Response) -> Reply:
 
 
 def _sign(request: requests.PreparedRequest, headers: dict[str, str]) -> None:
-    for name in _OURS:
+    for name in OURS:
         request.headers.pop(name, None)
     request.headers.update(headers)
     if headers:

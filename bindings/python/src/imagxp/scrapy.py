@@ -19,11 +19,10 @@ from scrapy.http import Request, Response
 
 from .agent import Agent
 from .visits import Errand, Reply, Steps, Visits
-from .words import HEADER_CREDENTIAL, HEADER_KEY, HEADER_PAYLOAD, HEADER_PUBLIC_KEY, HEADER_SIGNATURE, user_agent_of
+from .words import OURS, user_agent_of
 
 __all__ = ["Middleware"]
 
-_OURS = (HEADER_PAYLOAD, HEADER_SIGNATURE, HEADER_PUBLIC_KEY, HEADER_KEY, HEADER_CREDENTIAL)
 # In the meta of a request that this middleware sends itself.
 _ERRAND = "imagxp_errand"
 # In the meta of a visit: what comes next, and the headers of a visit that is sent once more.
@@ -100,7 +99,7 @@ def _reply(response: Response) -> Reply:
 
 
 def _sign(request: Request, headers: dict[str, str]) -> None:
-    for name in _OURS:
+    for name in OURS:
         request.headers.pop(name, None)
     for name, value in headers.items():
         request.headers[name] = value

@@ -13,7 +13,7 @@ from .errors import code_of, error_of, http_of
 from .words import BOUNDS, PROOFS, PURPOSES, VISITORS, Bound, Proof, Purpose, Visitor
 
 # imagxp_verified: its size and the status are passed over; the two needs are read by the publisher.
-_VERIFIED = struct.Struct("=8x4xIiiii 32x32x 14I qqq IIQQ")
+_VERIFIED = struct.Struct("=8x4xIiiii 32x32x 14I qqq IIQQ 128x")
 assert _VERIFIED.size == sizeof(_ffi.Verified)
 _SPANS = {"agent_id": 5, "resource": 7, "nonce": 9, "payload": 11, "kid": 13, "issuer": 15, "jti": 17}
 _MICROS = Decimal(1_000_000)

@@ -13,6 +13,8 @@ HEADER_CREDENTIAL = "x-imagxp-credential"
 HEADER_BROKER = "x-imagxp-broker"
 HEADER_PRICE = "x-imagxp-price"
 HEADER_FEEDBACK = "x-imagxp-feedback"
+# What a client sends with a visit, and takes away before it signs anew.
+OURS = (HEADER_PAYLOAD, HEADER_SIGNATURE, HEADER_PUBLIC_KEY, HEADER_KEY, HEADER_CREDENTIAL)
 MANIFEST_PATH = "/.well-known/imagxp-agent.json"
 POLICY_PATH = "/.well-known/imagxp-policy.json"
 PRODUCT = "IMAGXP/1.1"

@@ -1,0 +1,163 @@
+"""The HTTP clients against real servers: each request, retry and redirect is signed anew; visas are bought where asked."""
+
+import asyncio
+import json
+
+import pytest
+
+from imagxp import Agent
+from imagxp.broker import Wallet
+
+httpx = pytest.importorskip("httpx", reason="the clients are tested where their packages are installed")
+requests = pytest.importorskip("requests", reason="the clients are tested where their packages are installed")
+aiohttp = pytest.importorskip("aiohttp", reason="the clients are tested where their packages are installed")
+pytest.importorskip("uvicorn", reason="the clients are tested where their packages are installed")
+
+UVICORN = ("python", "-m", "uvicorn", "--factory", "--port", "{port}", "--log-level", "warning")
+
+
+def by_httpx(agent, url, hops=0, **arguments):
+    from imagxp.httpx import Auth
+
+    with httpx.Client(auth=Auth(agent, "SUMMARY", follow_redirects=hops > 0, **arguments), trust_env=False) as client:
+        return [(answer.status_code, answer.text) for answer in (client.get(url), client.get(url))]
+
+
+def by_httpx_that_follows(agent, url, hops=0, **arguments):
+    from imagxp.httpx import Auth
+
+    with httpx.Client(auth=Auth(agent, "SUMMARY", **arguments), follow_redirects=hops > 0, trust_env=False) as client:
+        return [(answer.status_code, answer.text) for answer in (client.get(url), client.get(url))]
+
+
+def by_async_httpx(agent, url, hops=0, **arguments):
+    from imagxp.httpx import Auth
+
+    async def run():
+        auth = Auth(agent, "SUMMARY", follow_redirects=hops > 0, **arguments)
+        async with httpx.AsyncClient(auth=auth, trust_env=False) as client:
+            return [(answer.status_code, answer.text) for answer in (await client.get(url), await client.get(url))]
+
+    return asyncio.run(run())
+
+
+def by_requests(agent, url, hops=0, **arguments):
+    from imagxp.requests import Auth
+
+    with requests.Session() as session:
+        session.auth, session.trust_env = Auth(agent, "SUMMARY", **arguments), False
+        answers = [session.get(url, allow_redirects=hops > 0) for _ in range(2)]
+        return [(answer.status_code, answer.text) for answer in answers]
+
+
+def by_aiohttp(agent, url, hops=0, **arguments):
+    from imagxp.aiohttp import Middleware
+
+    async def run():
+        async with aiohttp.ClientSession(middlewares=[Middleware(agent, "SUMMARY", **arguments)]) as session:
+            answers = []
+            for _ in range(2):
+                async with session.get(url, allow_redirects=hops > 0) as answer:
+                    answers.append((answer.status, await answer.text()))
+            return answers
+
+    return asyncio.run(run())
+
+
+CLIENTS = [by_httpx, by_httpx_that_follows, by_async_httpx, by_requests, by_aiohttp]
+every_client = pytest.mark.parametrize("client", CLIENTS, ids=[client.__name__[3:] for client in CLIENTS])
+
+
+@every_client
+def test_each_request_is_signed_anew(serve, local_agent, client):
+    server = serve(*UVICORN, "apps:fastapi_app")
+    url = f"{server.origin}/a?b=c d#part".replace(" ", "%20")
+    for status, text in client(local_agent, url):
+        assert status == 200 and json.loads(text)["agent"] == local_agent.agent_id
+
+
+@every_client
+def test_each_redirect_is_signed_anew(serve, local_agent, client):
+    server = serve(*UVICORN, "apps:fastapi_app")
+    for status, text in client(local_agent, f"{server.origin}/moved", hops=1):
+        assert status == 200 and json.loads(text)["agent"] == local_agent.agent_id
+
+
+@every_client
+def test_discovery(serve, local_agent, client, domain):
+    domain.answers["/a"] = (200, {}, b"plain")
+    assert client(local_agent, f"http://{domain.name}/a", discover=True) == [(200, "plain")] * 2
+    assert domain.asked.count("/.well-known/imagxp-policy.json") == 1
+    server = serve(*UVICORN, "apps:asgi_app")
+    assert client(local_agent, f"{server.origin}/a", discover=True)[0][0] == 401, "it serves no such document"
+
+
+def test_stale_signatures_do_not_travel(local_agent, domain):
+    """Where a client of httpx leaves redirects to Auth, the next site never sees the headers of this one."""
+    seen = []
+
+    def answer(request):
+        seen.append(request)
+        if request.url.path == "/one":
+            return httpx.Response(302, headers={"Location": "https://two.example.com/two"})
+        return httpx.Response(200)
+
+    from imagxp.httpx import Auth
+
+    auth = Auth(local_agent, "SUMMARY", follow_redirects=True)
+    with httpx.Client(auth=auth, transport=httpx.MockTransport(answer)) as client:
+        assert client.get("https://one.example.com/one").status_code == 200
+    payloads = {request.headers["x-imagxp-payload"] for request in seen}
+    assert len(seen) == len(payloads) == 2 and seen[1].url.host == "two.example.com"
+    assert all(request.headers["user-agent"].endswith("IMAGXP/1.1") for request in seen)
+
+
+@pytest.mark.parametrize(
+    ("broker", "price", "why"),
+    [
+        ("https://evil.example.com", "0.001", "not one of this wallet's brokers"),
+        ("https://broker.example.com", "0.02", "more than this wallet's max_price"),
+        ("https://broker.example.com", "1e-3", "not a decimal"),
+        ("https://broker.example.com", "-1", "not a decimal"),
+        ("https://broker.example.com", "0.009", "max_total"),
+    ],
+)
+def test_strangers_do_not_reach_the_purse(broker, price, why, caplog):
+    from imagxp.httpx import Auth
+
+    asked = []
+
+    def answer(request):
+        asked.append(request.url.host)
+        return httpx.Response(402, headers={"x-imagxp-broker": broker, "x-imagxp-price": price})
+
+    wallet = Wallet(["https://broker.example.com/"], max_price="0.01", max_total="0.005")
+    auth = Auth(Agent.generate("bot.example.com"), "SUMMARY", wallet=wallet)
+    with httpx.Client(auth=auth, transport=httpx.MockTransport(answer)) as client:
+        assert client.get("https://pub.example.com/a").status_code == 402
+    assert asked == ["pub.example.com"] and wallet.spent == 0 and why in caplog.text
+
+
+@pytest.mark.parametrize(
+    "answer", [(500, b"no"), (200, b"{}"), (200, b'{"token":"x"}'), (200, b'{"token":"a.b.c"}'), (402, b'{"error":"X"}')]
+)
+def test_brokers_that_sell_nothing(answer):
+    from imagxp.httpx import Auth
+
+    def refuse(request):
+        return httpx.Response(402, headers={"x-imagxp-broker": "https://broker.example.com", "x-imagxp-price": "0.001"})
+
+    broker = httpx.MockTransport(lambda request: httpx.Response(answer[0], content=answer[1]))
+    wallet = Wallet(["https://broker.example.com"], max_price="0.01")
+    auth = Auth(Agent.generate("bot.example.com"), "SUMMARY", wallet=wallet, errands={"transport": broker})
+    with httpx.Client(auth=auth, transport=httpx.MockTransport(refuse)) as client:
+        assert client.get("https://pub.example.com/a").status_code == 402
+    assert wallet.spent == 0
+
+
+def test_an_errand_that_fails_is_no_error_of_the_visit(local_agent, domain):
+    domain.answers["/a"] = (402, {"x-imagxp-broker": "http://localhost:1", "x-imagxp-price": "0.001"}, b"{}")
+    for client in (by_requests, by_aiohttp, by_httpx, by_async_httpx):
+        wallet = Wallet(["http://localhost:1"], max_price="0.01")
+        answers = client(local_agent, f"http://{domain.name}/a", wallet=wallet)
+        assert answers[0][0] == 402 and wallet.spent == 0
