@@ -7,7 +7,7 @@ CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
 # What `make test` runs, in this order: quick refusals first.
-PARTS := lint test-core vectors test-ffi test-host test-cli test-jose test-go test-nginx
+PARTS := lint test-core vectors test-ffi test-host test-cli test-jose test-go test-nginx test-python
 TRUST := abi panic-free constant-time sanitize fuzz-smoke deny
 
 .PHONY: help
@@ -103,3 +103,4 @@ deny: ## licences and sources of every dependency
 include ffi/targets.mk
 include bindings/go/targets.mk
 include bindings/nginx/targets.mk
+include bindings/python/targets.mk

@@ -12,10 +12,20 @@ from pathlib import Path
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCES = ["core/Cargo.toml", "core/src", "ffi/Cargo.toml", "ffi/build.rs", "ffi/src", "ffi/symbols.txt", "include",
-           "tools/prelink.sh", "Cargo.lock", "LICENSE-APACHE", "LICENSE-MIT"]
-FLAGS = ("-z,relro -z,now -z,noexecstack -z,text -z,undefs --gc-sections --build-id=sha1 "
-         "-soname,libimagxp.so --whole-archive").split()
+SOURCES = [
+    "core/Cargo.toml",
+    "core/src",
+    "ffi/Cargo.toml",
+    "ffi/build.rs",
+    "ffi/src",
+    "ffi/symbols.txt",
+    "include",
+    "tools/prelink.sh",
+    "Cargo.lock",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+]
+FLAGS = ["-z,relro", "-z,now", "-z,noexecstack", "-z,text", "-z,undefs", "--gc-sections", "--build-id=sha1", "--whole-archive"]
 
 
 class Hook(BuildHookInterface):
@@ -28,7 +38,8 @@ class Hook(BuildHookInterface):
         library = here / "src/imagxp/libimagxp.so"
         build(native, library)
         machine = sysconfig.get_platform().replace("-", "_").replace(".", "_")
-        build_data["tag"] = f"py3-none-{os.environ.get('IMAGXP_WHEEL_PLATFORM', machine)}"
+        platform = os.environ.get("IMAGXP_WHEEL_PLATFORM", machine)
+        build_data["tag"] = f"py3-none-{platform}"
         build_data["pure_python"] = False
         build_data["force_include"][str(library)] = "imagxp/libimagxp.so"
 
@@ -36,7 +47,9 @@ class Hook(BuildHookInterface):
         for name in SOURCES:
             build_data["force_include"][str(native / name)] = f"native/{name}"
         # The workspace without its other members.
-        text = re.sub(r'members = \[.*?\]\nexclude = .*?\n', 'members = ["core", "ffi"]\n', (native / "Cargo.toml").read_text())
+        text = (native / "Cargo.toml").read_text()
+        text = re.sub(r"^members = \[[^]]*\]", 'members = ["core", "ffi"]', text, flags=re.MULTILINE)
+        text = re.sub(r"^exclude = \[[^]]*\]\n", "", text, flags=re.MULTILINE)
         manifest = Path(self.directory) / "Cargo.toml"
         manifest.parent.mkdir(parents=True, exist_ok=True)
         manifest.write_text(text)
@@ -50,6 +63,6 @@ def build(native, library):
     subprocess.run(cargo, cwd=native, env=environment, check=True)
     out = target / "python"
     subprocess.run([native / "tools/prelink.sh", target / "release/libimagxp.a", out], check=True)
-    link = [os.environ.get("CC", "cc"), "-shared", "-nostdlib", *(f"-Wl,{flag}" for flag in FLAGS)]
+    link = [os.environ.get("CC", "cc"), "-shared", "-nostdlib", "-Wl,-soname,libimagxp.so", *(f"-Wl,{flag}" for flag in FLAGS)]
     subprocess.run([*link, "-o", library, out / "libimagxp.a"], check=True)
     subprocess.run(["strip", "--strip-unneeded", library], check=True)

@@ -34,7 +34,7 @@ def fastapi_app():
         return RedirectResponse("/a?b=c")
 
     @app.get("/{path:path}")
-    async def page(verdict=Depends(admitted)):  # noqa: B008
+    async def page(verdict=Depends(admitted)):
         return {"agent": verdict.agent_id, "proof": str(verdict.proof)}
 
     return app

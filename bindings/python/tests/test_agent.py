@@ -52,9 +52,7 @@ def test_secrets_stay():
             leak(agent)
 
 
-@pytest.mark.parametrize(
-    "name", ["localhost", "127.0.0.1", "Bot.example.com", "bot.example.com:443", "bot", "", "bot.local"]
-)
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "Bot.example.com", "bot.example.com:443", "bot", "", "bot.local"])
 def test_names_that_are_none(name):
     with pytest.raises(imagxp.ImagxpError) as caught:
         Agent.generate(name)
@@ -79,9 +77,7 @@ def test_from_env_says_what_is_missing():
         Agent.from_env({"IMAGXP_AGENT_ID": "bot.example.com"})
 
 
-@pytest.mark.parametrize(
-    "url", ["/relative", "pub.example.com", "https://a.example.com/" + "x" * 2100]
-)
+@pytest.mark.parametrize("url", ["/relative", "pub.example.com", "https://a.example.com/" + "x" * 2100])
 def test_urls_that_cannot_be_signed(agent, url):
     with pytest.raises(imagxp.ImagxpError) as caught:
         agent.sign(url, Purpose.SUMMARY)

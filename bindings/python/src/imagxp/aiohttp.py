@@ -18,7 +18,6 @@ from .words import OURS, Purpose, user_agent_of
 __all__ = ["Middleware"]
 
 
-
 class Middleware:
     """Signs as `agent`; the other arguments are those of `imagxp.visits.Visits`."""
 

@@ -17,6 +17,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Optional, Union
 
 from . import _dns, _ffi, _target
@@ -52,11 +53,7 @@ class Fetcher:
         self.development, self.limits = development, limits
         self._denied, self._allowed = _ranges(denied), _ranges(allowed)
         self._resolve = resolve or _dns.default()
-        self._tls = ssl.create_default_context()
-        self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._tls.set_alpn_protocols(["http/1.1"])
-        if cafile is not None:
-            self._tls.load_verify_locations(cafile)
+        self._tls = _trust(cafile)
         self.budget = Budget(limits)
 
     def get(self, wanted: Wanted) -> Fetched:
@@ -241,6 +238,17 @@ def _unreachable(reason: str) -> Fetched:
 
 def _not_there(reason: str) -> Fetched:
     return Fetched(_ffi.NOT_THERE, reason=reason)
+
+
+@lru_cache(maxsize=8)
+def _trust(cafile: Optional[str]) -> ssl.SSLContext:
+    """The system's authorities, and one more. Reading them takes long: once is enough."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    if cafile is not None:
+        context.load_verify_locations(cafile)
+    return context
 
 
 def _ranges(texts: Iterable[str]) -> list[Union[Range, Any]]:

@@ -44,7 +44,7 @@ class Auth(httpx.Auth):
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         flow = self._flow(request)
-        answer: Union[None, Reply, httpx.Response] = None
+        answer: Union[Reply, httpx.Response, None] = None
         while True:
             try:
                 step = flow.send(answer)
@@ -59,7 +59,7 @@ class Auth(httpx.Auth):
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         flow = self._flow(request)
-        answer: Union[None, Reply, httpx.Response] = None
+        answer: Union[Reply, httpx.Response, None] = None
         while True:
             try:
                 step = flow.send(answer)

@@ -1,6 +1,6 @@
 """`requests.auth.AuthBase` (``pip install imagxp[requests]``): every request, retry and redirect is signed anew.
 
-    session.auth = imagxp.requests.Auth(Agent.from_env(), "RAG_RETRIEVAL")
+session.auth = imagxp.requests.Auth(Agent.from_env(), "RAG_RETRIEVAL")
 """
 
 from __future__ import annotations
