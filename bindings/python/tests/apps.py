@@ -6,7 +6,9 @@ from imagxp import MemoryStore, Publisher
 from imagxp.filestore import FileStore
 
 POLICY = {"development": True, "allowRAG": True, "strategy": "STRICT"}
-PAID = {**POLICY, "price": 0.001, "audiences": ["localhost"], "monetization": {"brokerUrl": os.environ.get("BROKER", "")}}
+PAID = {**POLICY, "price": 0.001, "audiences": ["localhost"], "visa_single_use": os.environ.get("SINGLE_USE") == "1"}
+if "BROKER" in os.environ:
+    PAID["monetization"] = {"brokerUrl": os.environ["BROKER"]}
 
 
 def publisher(policy=POLICY):
@@ -23,7 +25,7 @@ def fastapi_app():
     from imagxp.fastapi import protect
 
     app = FastAPI()
-    admitted = protect(app, publisher(PAID if os.environ.get("BROKER") else POLICY))
+    admitted = protect(app, publisher(PAID if "BROKER" in os.environ else POLICY))
 
     @app.get("/open")
     async def open_to_all():
@@ -36,6 +38,32 @@ def fastapi_app():
     @app.get("/{path:path}")
     async def page(verdict=Depends(admitted)):
         return {"agent": verdict.agent_id, "proof": str(verdict.proof)}
+
+    return app
+
+
+def broker_app():
+    """Sells a visa to whoever proves who it is."""
+    from fastapi import Body, Depends, FastAPI, Request
+    from fastapi.responses import Response
+
+    from imagxp.broker import Issuer
+    from imagxp.fastapi import protect
+
+    app, issuer = FastAPI(), Issuer(os.environ["ORIGIN"], os.environ["KEY"])
+    admitted = protect(app, publisher())
+
+    @app.get("/.well-known/jwks.json")
+    async def jwks():
+        return Response(issuer.jwks(), media_type="application/json")
+
+    @app.post("/issue-visa")
+    async def issue(request: Request, verdict=Depends(admitted), order: dict = Body()):
+        assert order["publisher"].startswith("localhost:"), order
+        # Verified: the manifest lists it.
+        key = request.headers["x-imagxp-public-key"]
+        token = issuer.issue("localhost", str(order["amount"]), agent_id=verdict.agent_id, public_key=key)
+        return {"token": token, "header_name": "x-imagxp-credential"}
 
     return app
 

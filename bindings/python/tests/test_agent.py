@@ -47,9 +47,9 @@ def test_forms_of_keys(tmp_path):
 def test_secrets_stay():
     agent = Agent("bot.example.com", HEX)
     assert HEX not in repr(agent) and "kid" in repr(agent)
-    for leak in (pickle.dumps, copy.copy, copy.deepcopy):
-        with pytest.raises(TypeError, match="private key"):
-            leak(agent)
+    assert copy.copy(agent) is copy.deepcopy(agent) is agent
+    with pytest.raises(TypeError, match="private key"):
+        pickle.dumps(agent)
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "Bot.example.com", "bot.example.com:443", "bot", "", "bot.local"])

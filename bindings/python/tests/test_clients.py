@@ -89,7 +89,8 @@ def test_discovery(serve, local_agent, client, domain):
     assert client(local_agent, f"http://{domain.name}/a", discover=True) == [(200, "plain")] * 2
     assert domain.asked.count("/.well-known/imagxp-policy.json") == 1
     server = serve(*UVICORN, "apps:asgi_app")
-    assert client(local_agent, f"{server.origin}/a", discover=True)[0][0] == 401, "it serves no such document"
+    assert client(local_agent, f"{server.origin}/a", discover=True)[0] == (200, local_agent.agent_id)
+    assert client(local_agent, f"{server.origin}/.well-known/imagxp-policy.json", discover=True)[0][0] == 200
 
 
 def test_stale_signatures_do_not_travel(local_agent, domain):

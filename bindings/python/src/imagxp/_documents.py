@@ -7,7 +7,7 @@ import logging
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from typing import Callable, Optional
+from typing import Callable, NamedTuple, Optional
 
 from . import _ffi
 from ._budget import Pending
@@ -20,35 +20,45 @@ log = logging.getLogger("imagxp.publisher")
 
 # Landings that are remembered: forgetting one costs a fetch.
 _LANDED_MAX = 1_024
-# Told after each fetch: when it was asked for, what, and what came.
-Told = Callable[[int, Wanted, Fetched], None]
+# Called after each fetch, with what was wanted, what came, and when; the document's SHA-256 in the evidence.
+Record = Callable[[Wanted, Fetched, int], bytes]
+
+
+class Landing(NamedTuple):
+    """What a decision had to wait for."""
+
+    wanted: Wanted
+    fetched: Fetched
+    asked_ms: int
+    answered_ms: int
+    sha256: bytes
 
 
 class Documents:
-    def __init__(self, keys: KeyCache, fetcher: Fetcher, told: Told) -> None:
-        self._keys, self._fetcher, self._told = keys, fetcher, told
+    def __init__(self, keys: KeyCache, fetcher: Fetcher, record: Record) -> None:
+        self._keys, self._fetcher, self._record = keys, fetcher, record
         self._in_child()
         on_fork(self._in_child)
 
     def _in_child(self) -> None:
         self._lock = threading.Lock()
-        self._flights: dict[str, Future[Optional[Fetched]]] = {}
+        self._flights: dict[str, Future[Optional[Landing]]] = {}
         # The generation of the cache with which a flight has landed.
         self._landed: dict[str, int] = {}
         self._threads: Optional[ThreadPoolExecutor] = None
 
-    def wait(self, wanted: Wanted, client: Optional[str], generation: int) -> None:
+    def wait(self, wanted: Wanted, client: Optional[str], generation: int) -> Optional[Landing]:
         """Fetches and supplies; `generation` is that of the cache which lacked the document. Raises `Pending`: not now."""
         try:
-            self._join(wanted, client, generation).result(self._patience)
+            return self._join(wanted, client, generation).result(self._patience)
         except FutureTimeout:
             raise Pending from None
 
-    async def await_(self, wanted: Wanted, client: Optional[str], generation: int) -> None:
+    async def await_(self, wanted: Wanted, client: Optional[str], generation: int) -> Optional[Landing]:
         flight = asyncio.wrap_future(self._join(wanted, client, generation))
         try:
             # Whoever gives up must not end it for the others.
-            await asyncio.wait_for(asyncio.shield(flight), self._patience)
+            return await asyncio.wait_for(asyncio.shield(flight), self._patience)
         except asyncio.TimeoutError:
             raise Pending from None
 
@@ -68,7 +78,7 @@ class Documents:
     def _patience(self) -> float:
         return self._fetcher.limits.whole + 0.1
 
-    def _join(self, wanted: Wanted, client: Optional[str], generation: Optional[int]) -> Future[Optional[Fetched]]:
+    def _join(self, wanted: Wanted, client: Optional[str], generation: Optional[int]) -> Future[Optional[Landing]]:
         """The flight that is under way, or a new one; without a generation the document is known, and due again."""
         with self._lock:
             flight = self._flights.get(wanted.url)
@@ -88,14 +98,15 @@ class Documents:
             self._threads = ThreadPoolExecutor(self._fetcher.limits.fetches + 4, thread_name_prefix="imagxp")
         return self._threads
 
-    def _fly(self, wanted: Wanted) -> Optional[Fetched]:
+    def _fly(self, wanted: Wanted) -> Optional[Landing]:
         """It has landed once the cache has the document: who comes later finds it there."""
-        asked = now_ms()
+        asked_ms = now_ms()
         try:
             fetched = self._fetcher.get(wanted)
             self._keys.supply(wanted, fetched)
-            self._tell(asked, wanted, fetched)
-            return fetched
+            self._warn(wanted, fetched)
+            answered_ms = now_ms()
+            return Landing(wanted, fetched, asked_ms, answered_ms, self._record(wanted, fetched, answered_ms))
         finally:
             if not wanted.configured:
                 self._fetcher.budget.end()
@@ -105,9 +116,8 @@ class Documents:
                     self._landed.clear()
                 self._landed[wanted.url] = self._keys.snapshot.generation
 
-    def _tell(self, asked: int, wanted: Wanted, fetched: Fetched) -> None:
+    def _warn(self, wanted: Wanted, fetched: Fetched) -> None:
         if fetched.reason:
             log.warning("%s: %s", wanted.url, fetched.reason)
         if wanted.kind == _ffi.NEED_JWKS and self._keys.exposes_private_key(wanted.url):
             log.error("%s publishes a private key: tell its owner", wanted.url)
-        self._told(asked, wanted, fetched)

@@ -21,7 +21,9 @@ TERMS_DEVELOPMENT = 128
 FORMAT_TEXT, FORMAT_PEM, FORMAT_DER, FORMAT_JWK, FORMAT_KID = 1, 2, 3, 4, 5
 SIGN_CHECK = 1
 MODE_PRODUCTION, MODE_DEVELOPMENT = 0, 1
+STORY_TEXT, STORY_JSON = 0, 1
 SCRATCH_LEN, SIGNED_LEN, POLICY_WORDS, BODY_LEN = 12_288, 4_348, 512, 128
+STORY_LEN, DECISION_LEN, CHECKPOINT_LEN, FEEDBACK_LEN, VISA_LEN = 16_384, 24_576, 512, 2_048, 4_096
 
 S = TypeVar("S", bound=Structure)
 
@@ -207,6 +209,79 @@ class Manifest(Structure):
     ]
 
 
+class Fetch(Structure):
+    _fields_ = [
+        ("kind", c_int32),
+        ("found", c_int32),
+        ("url", Str),
+        ("len", c_uint64),
+        ("asked_ms", c_int64),
+        ("answered_ms", c_int64),
+        ("sha256", c_uint8 * 32),
+    ]
+
+
+class Decision(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("status", c_int32),
+        ("reserved", c_uint32),
+        ("received_ms", c_int64),
+        ("decided_ms", c_int64),
+        ("fetches", POINTER(Fetch)),
+        ("fetches_len", c_size_t),
+    ]
+
+
+class Sent(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("signed_ms", c_int64),
+        ("sent_ms", c_int64),
+        ("answered_ms", c_int64),
+        ("error", Str),
+        ("http_status", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+class Head(Structure):
+    _fields_ = [("hash", c_uint8 * 32), ("count", c_uint64)]
+
+
+class Feedback(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("agent_id", Str),
+        ("url", Str),
+        ("audience", Str),
+        ("jti", Str),
+        ("visa", Str),
+        ("payload", Str),
+        ("score", c_uint32),
+        ("reason", c_int32),
+    ]
+
+
+class Visa(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("issuer", Str),
+        ("audience", Str),
+        ("agent_id", Str),
+        ("public_key", Str),
+        ("jti", Str),
+        ("currency", Str),
+        ("amount_micros", c_int64),
+        ("lifetime_s", c_uint32),
+        ("purpose", c_int32),
+    ]
+
+
+class PublishedKey(Structure):
+    _fields_ = [("kid", Str), ("public_key", Str)]
+
+
 _VIEW, _KEY, _NEEDED, _STATUS = POINTER(View), POINTER(Key), POINTER(c_size_t), c_int32
 
 # Result, then arguments. Pointers to words are plain addresses.
@@ -253,6 +328,16 @@ _FUNCTIONS: dict[str, list[Any]] = {
         POINTER(Signed),
     ],
     "manifest_write": [_STATUS, POINTER(Manifest), Buf, _NEEDED],
+    "policy_discovery": [_STATUS, c_void_p, Buf, _NEEDED],
+    "story_publisher": [_STATUS, POINTER(Visit), c_void_p, POINTER(Verified), Buf, POINTER(Decision), c_int32, Buf, _NEEDED],
+    "story_agent": [_STATUS, POINTER(Claims), Str, POINTER(Sent), c_int32, Buf, _NEEDED],
+    "evidence_document": [_STATUS, Str, Str, c_int64, POINTER(Head), Buf, _NEEDED, c_void_p],
+    "evidence_decision": [_STATUS, POINTER(Visit), POINTER(Verified), POINTER(Decision), POINTER(Head), Buf, _NEEDED],
+    "evidence_checkpoint": [_STATUS, _KEY, c_char_p, c_uint32, c_int64, POINTER(Head), Buf, _NEEDED],
+    "evidence_wants_checkpoint": [c_int32, POINTER(Head), POINTER(Head), c_int64],
+    "feedback_sign": [_STATUS, _KEY, POINTER(Feedback), c_char_p, c_uint32, c_int64, Buf, _NEEDED],
+    "visa_issue": [_STATUS, _KEY, Str, POINTER(Visa), c_char_p, c_uint32, c_int64, Buf, _NEEDED],
+    "jwks_write": [_STATUS, POINTER(PublishedKey), c_size_t, Buf, _NEEDED],
     "host_check_agent_id": [_STATUS, Str, c_int32],
     "host_may_connect": [_STATUS, c_char_p, c_size_t],
     "jcs": [_STATUS, Str, Buf, _NEEDED],

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from typing import Callable
+
+log = logging.getLogger("imagxp")
 
 _methods: list[weakref.WeakMethod[Callable[[], None]]] = []
 
@@ -19,7 +22,11 @@ def _in_child() -> None:
     for known in _methods:
         method = known()
         if method is not None:
-            method()
+            try:
+                method()
+            except Exception:
+                # One that fails must not keep the others from it.
+                log.exception("after a fork")
 
 
 if hasattr(os, "register_at_fork"):

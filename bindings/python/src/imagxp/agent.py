@@ -16,12 +16,13 @@ import time
 from collections.abc import Mapping, Sequence
 from ctypes import byref, c_size_t
 from dataclasses import dataclass
-from typing import Any, Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any, Callable, Optional, Union
 
 from . import _ffi
 from ._ffi import Memory, lib, lib_gil, text
 from .errors import HostError, error_of, number_of, raise_for
-from .words import HEADER_KEY, HEADER_PAYLOAD, HEADER_PUBLIC_KEY, HEADER_SIGNATURE, Purpose
+from .words import HEADER_KEY, HEADER_PAYLOAD, HEADER_PUBLIC_KEY, HEADER_SIGNATURE, Purpose, Reason
 
 __all__ = ["Agent", "ListedKey", "RevokedKey", "now_ms"]
 
@@ -141,6 +142,40 @@ class Agent:
         )
         return write(lambda out, needed: lib.manifest_write(byref(manifest), out, needed), 8_192)
 
+    def feedback(
+        self,
+        url: str,
+        score: Union[float, Decimal, str],
+        reason: Union[Reason, str],
+        *,
+        audience: str,
+        visa: str = "",
+        payload: str = "",
+        jti: Optional[str] = None,
+    ) -> str:
+        """A signed word on a page that was fetched: for the broker's ``/feedback``, or the header ``x-imagxp-feedback``.
+
+        `score` is 0 to 1: above 0.5 releases the payment, below withholds it. `audience` is the broker's URL, or the
+        publisher; `visa` the ``jti`` of the visa that paid, `payload` the ``x-imagxp-payload`` of the request judged.
+
+        Raises `MalformedError` (``FEEDBACK_INVALID``).
+        """
+        said = _ffi.new(
+            _ffi.Feedback,
+            agent_id=text(self.agent_id),
+            url=text(url),
+            audience=text(audience),
+            jti=text(jti or secrets.token_urlsafe(16)),
+            visa=text(visa),
+            payload=text(payload),
+            score=micros(score),
+            reason=Reason(reason).number,
+        )
+        hedge, key = secrets.token_bytes(32), byref(self._key)
+        return write(
+            lambda out, needed: lib.feedback_sign(key, byref(said), hedge, 0, now_ms(), out, needed), _ffi.FEEDBACK_LEN
+        )
+
     @property
     def public_pem(self) -> str:
         return self._public(_ffi.FORMAT_PEM)
@@ -160,6 +195,13 @@ class Agent:
     def __repr__(self) -> str:
         return f"Agent({self.agent_id!r}, kid={self.kid!r})"
 
+    def __copy__(self) -> Agent:
+        """Itself: it never changes, and there is one key."""
+        return self
+
+    def __deepcopy__(self, _: Any) -> Agent:
+        return self
+
     def __reduce__(self) -> Any:
         raise TypeError("an Agent holds a private key, and is not pickled: make it where it is needed, from_env or from_pem")
 
@@ -171,6 +213,21 @@ class Agent:
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def micros(amount: Union[float, Decimal, str]) -> int:
+    """Millionths, exactly. Raises `ValueError` for what has more than six decimals, is negative, or is no number.
+
+    >>> micros("0.001"), micros(0.5)
+    (1000, 500000)
+    """
+    try:
+        exact = Decimal(str(amount)) * 1_000_000
+    except InvalidOperation:
+        exact = Decimal(-1)
+    if not exact.is_finite() or exact < 0 or exact != exact.to_integral_value() or exact >= 2**32 * 10**6:
+        raise ValueError(f"{amount!r} is not a decimal of 0 or more with at most six places")
+    return int(exact)
 
 
 def write(call: Callable[[_ffi.Buf, Any], int], length: int) -> str:

@@ -7,12 +7,12 @@ The verdict of whoever is admitted is ``scope["imagxp"]``.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, MutableMapping
+from collections.abc import Awaitable, Mapping, MutableMapping
 from typing import Any, Callable
 from urllib.parse import quote
 
 from .publisher import Publisher, Request
-from .verdict import Verdict
+from .words import POLICY_PATH
 
 __all__ = ["Middleware", "request_of"]
 
@@ -30,17 +30,22 @@ _WEBSOCKET_REFUSED = 1008
 class Middleware:
     def __init__(self, app: App, publisher: Publisher) -> None:
         self._app, self._publisher = app, publisher
+        self._discovery = publisher.discovery().encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
+            return
+        if scope["path"] == POLICY_PATH and scope.get("method") in ("GET", "HEAD"):
+            # Whoever asks may know the terms.
+            await _answer(200, {"content-type": "application/json"}, self._discovery, send)
             return
         verdict = await self._publisher.acheck(request_of(scope, self._publisher))
         if verdict:
             scope["imagxp"] = verdict
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
-            await _refuse(verdict, send)
+            await _answer(verdict.status, verdict.headers, verdict.body, send)
         else:
             await send({"type": "websocket.close", "code": _WEBSOCKET_REFUSED, "reason": ""})
 
@@ -59,8 +64,8 @@ def request_of(scope: Scope, publisher: Publisher) -> Request:
     return publisher.request(method, scheme, host, target, headers, client[0] if client else None)
 
 
-async def _refuse(verdict: Verdict, send: Send) -> None:
-    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in verdict.headers.items()]
-    headers.append((b"content-length", str(len(verdict.body)).encode("ascii")))
-    await send({"type": "http.response.start", "status": verdict.status, "headers": headers})
-    await send({"type": "http.response.body", "body": verdict.body})
+async def _answer(status: int, headers: Mapping[str, str], body: bytes, send: Send) -> None:
+    rows = [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
+    rows.append((b"content-length", str(len(body)).encode("ascii")))
+    await send({"type": "http.response.start", "status": status, "headers": rows})
+    await send({"type": "http.response.body", "body": body})

@@ -17,15 +17,19 @@ from __future__ import annotations
 import base64
 import json
 import re
+import secrets
 import threading
 import time
 from collections.abc import Iterable
+from ctypes import byref
 from decimal import Decimal
 from typing import NamedTuple, Optional, Union
 
+from . import _ffi
 from ._fork import on_fork
+from .agent import Agent, micros, now_ms, write
 
-__all__ = ["Declined", "Visa", "Wallet"]
+__all__ = ["Declined", "Issuer", "Visa", "Wallet"]
 
 # As the library reads money: at most six decimals.
 _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
@@ -70,6 +74,10 @@ class Wallet:
 
     def _in_child(self) -> None:
         self._lock = threading.Lock()
+
+    def __deepcopy__(self, _: object) -> Wallet:
+        """Itself: the limits hold for all who pay from it."""
+        return self
 
     def price(self, broker: str, asked: Optional[str]) -> Decimal:
         """What to pay for a visa, if it is paid at all. Raises `Declined`."""
@@ -132,3 +140,49 @@ def read_visa(token: object) -> Visa:
     except (ValueError, KeyError, TypeError, OverflowError):
         raise Declined("the broker's token has no exp") from None
     return Visa(token, min(expires_s, int(time.time()) + _LIFETIME_S))
+
+
+class Issuer:
+    """The other side: issues visas in the name of `url`, byte for byte as publishers configure it. The ledger is yours."""
+
+    def __init__(self, url: str, private_key: Union[str, bytes]) -> None:
+        """`private_key` as of `imagxp.Agent`. Raises `HostError` (``PRIVKEY_INVALID``)."""
+        # A key is a key: the name that an agent has is not used.
+        self._agent = Agent("localhost", private_key, development=True)
+        self.url, self.kid = url, self._agent.kid
+
+    def issue(
+        self,
+        audience: str,
+        amount: Union[str, Decimal],
+        *,
+        agent_id: str = "",
+        public_key: str = "",
+        jti: Optional[str] = None,
+        lifetime_s: int = _LIFETIME_S,
+    ) -> str:
+        """A visa, bound to the agent and key that the broker has verified; without both it is good for anybody.
+
+        Raises `PolicyError` for what a verifier would refuse.
+        """
+        if bool(agent_id) != bool(public_key):
+            raise ValueError("give both agent_id and public_key, to bind the visa to them, or neither")
+        visa = _ffi.new(
+            _ffi.Visa,
+            issuer=_ffi.text(self.url),
+            audience=_ffi.text(audience),
+            agent_id=_ffi.text(agent_id),
+            public_key=_ffi.text(public_key),
+            jti=_ffi.text(secrets.token_urlsafe(16) if jti is None else jti),
+            amount_micros=micros(amount),
+            lifetime_s=lifetime_s,
+        )
+        key, kid, hedge = byref(self._agent._key), _ffi.text(self.kid), secrets.token_bytes(32)
+        return write(
+            lambda out, needed: _ffi.lib.visa_issue(key, kid, byref(visa), hedge, 0, now_ms(), out, needed), _ffi.VISA_LEN
+        )
+
+    def jwks(self) -> str:
+        """The key set to serve at ``/.well-known/jwks.json``."""
+        keys = (_ffi.PublishedKey * 1)(_ffi.PublishedKey(_ffi.text(self.kid), _ffi.text(self._agent.public_key)))
+        return write(lambda out, needed: _ffi.lib.jwks_write(keys, 1, out, needed), 512)

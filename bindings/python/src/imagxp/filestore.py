@@ -78,6 +78,8 @@ class FileStore:
 
     def _in_child(self) -> None:
         """The parent's description stays the parent's."""
+        if self._file < 0:
+            return
         os.close(self._file)
         try:
             self._open()

@@ -11,19 +11,21 @@ no GIL; the key cache is a snapshot, and the replay store is one for all.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 from collections.abc import Container, Mapping
 from ctypes import byref, c_size_t
 from typing import Any, Optional, Union
 
-from . import _ffi
+from . import _ffi, story
 from ._budget import Pending
-from ._documents import Documents
+from ._documents import Documents, Landing
 from ._ffi import Memory, lib, lib_gil
 from ._keys import Fetched, KeyCache, Sizes, Wanted
-from .agent import now_ms
+from .agent import now_ms, write
 from .errors import StoreError, number_of, raise_for
+from .evidence import EvidenceLog
 from .fetch import Fetcher
 from .request import VOUCHED, Request, pack, raw
 from .stores import INSTEAD, MemoryStore, Store
@@ -48,19 +50,36 @@ _PAYMENT = frozenset(range(number_of("JWK_PRIVATE_EXPOSED"), number_of("VISITOR_
 class _Frame:
     """The memory of one check, used by one check at a time."""
 
-    __slots__ = ("fields", "generation", "packed", "packed_ref", "scratch", "verified", "verified_ref", "verified_view", "wide")
+    __slots__ = (
+        "fields",
+        "generation",
+        "landings",
+        "packed",
+        "packed_ref",
+        "received_ms",
+        "scratch",
+        "verified",
+        "verified_ref",
+        "verified_view",
+        "wide",
+    )
 
     def __init__(self) -> None:
         self.packed, self.verified = _ffi.new(_ffi.Packed), _ffi.new(_ffi.Verified)
         self.packed_ref, self.verified_ref = byref(self.packed), byref(self.verified)
         self.verified_view = memoryview(self.verified).cast("B")
         self.scratch, self.wide = Memory(_USUAL_LEN), False
-        self.fields, self.generation = b"", 0
+        self.fields, self.generation, self.received_ms = b"", 0, 0
+        self.landings: list[Landing] = []
 
     def load(self, request: Request) -> None:
         fields, count = pack(request)
-        packed, self.fields = self.packed, fields
+        packed, self.fields, self.landings = self.packed, fields, []
         packed.fields, packed.len, packed.count, packed.vouched = fields, len(fields), count, request.vouched
+
+    def landed(self, landing: Optional[Landing]) -> None:
+        if landing is not None:
+            self.landings.append(landing)
 
     def widen(self) -> None:
         self.scratch, self.wide = Memory(_ffi.SCRATCH_LEN), True
@@ -76,7 +95,7 @@ class Publisher:
     `policy` is the JSON of docs/protocol.md section 6 or a mapping; what is no policy raises `HostError`
     (``POLICY_INVALID``). `origin` is the public scheme and host of this site, or several: a request signed for another one
     is refused, whatever ``Host`` it came with. `whitelist` has agents of whom no payment is wanted, `edge` (``cloudflare``,
-    ``vercel``, ``cloudfront``) vouches for a CDN that every request comes through.
+    ``vercel``, ``cloudfront``) vouches for a CDN that every request comes through. `evidence` records what was decided.
     """
 
     def __init__(
@@ -89,6 +108,7 @@ class Publisher:
         sizes: Sizes = Sizes(),
         whitelist: Container[str] = (),
         edge: Optional[str] = None,
+        evidence: Optional[EvidenceLog] = None,
     ) -> None:
         self._policy = _parse(policy)
         self._pointer = self._policy.address
@@ -98,9 +118,9 @@ class Publisher:
             raise ValueError("give at least one origin, such as https://pub.example.com")
         self.store = store if store is not None else MemoryStore()
         self._whitelist, self.vouched = whitelist, VOUCHED[edge] if edge else 0
-        self._keys = KeyCache(sizes)
+        self._keys, self._evidence = KeyCache(sizes), evidence
         self.fetcher = fetcher or Fetcher(development=self.development)
-        self._documents = Documents(self._keys, self.fetcher, self._told)
+        self._documents = Documents(self._keys, self.fetcher, self._record)
         self._frames: list[_Frame] = []
         if self.development:
             log.warning("imagxp is in development mode: localhost names and plain http are good. Never on a public site")
@@ -119,14 +139,15 @@ class Publisher:
                     break
                 wanted = frame.wanted(frame.verified.need)
                 try:
-                    self._documents.wait(wanted, request.client, frame.generation)
+                    frame.landed(self._documents.wait(wanted, request.client, frame.generation))
                 except Pending:
                     status = _pending(wanted)
                     break
                 status = self._verify(frame)
             if status != _ffi.VERIFIED:
-                return self._refuse(status, None)
-            return self._conclude(frame, self.store.admit(frame.verified_ref, frame.scratch.buf, now_ms()))
+                return self._conclude(frame, status, None)
+            status = self.store.admit(frame.verified_ref, frame.scratch.buf, now_ms())
+            return self._conclude(frame, status, frame.verified_ref)
         finally:
             self._give(frame)
 
@@ -141,14 +162,16 @@ class Publisher:
                     break
                 wanted = frame.wanted(frame.verified.need)
                 try:
-                    await self._documents.await_(wanted, request.client, frame.generation)
+                    frame.landed(await self._documents.await_(wanted, request.client, frame.generation))
                 except Pending:
                     status = _pending(wanted)
                     break
                 status = self._verify(frame)
             if status != _ffi.VERIFIED:
-                return self._refuse(status, None)
-            return self._conclude(frame, await self.store.aadmit(frame.verified_ref, frame.scratch.buf, now_ms()))
+                return self._conclude(frame, status, None)
+            return self._conclude(
+                frame, await self.store.aadmit(frame.verified_ref, frame.scratch.buf, now_ms()), frame.verified_ref
+            )
         finally:
             self._give(frame)
 
@@ -159,6 +182,11 @@ class Publisher:
             wanted = Wanted(need.kind, scratch.text(need.url), scratch.text(need.host), True, need.max_len)
             self._documents.refresh(wanted)
             index += 1
+
+    def discovery(self) -> str:
+        """The JSON to serve at ``/.well-known/imagxp-policy.json``, to everybody: what is admitted, what it costs, and where
+        to buy it. The middlewares serve it."""
+        return write(lambda out, needed: lib.policy_discovery(self._pointer, out, needed), _ffi.SCRATCH_LEN)
 
     def learn(self, agent_id: str, manifest: Union[str, bytes]) -> None:
         """Supplies a manifest that is at hand, as if it had just been fetched: for tests, and for agents known beforehand."""
@@ -197,9 +225,11 @@ class Publisher:
     def _verify(self, frame: _Frame) -> int:
         # Held until the call returns: a swap must not free what is read.
         snapshot = self._keys.snapshot
-        frame.generation = snapshot.generation
+        frame.generation, now = snapshot.generation, now_ms()
+        if not frame.landings:
+            frame.received_ms = now
         status: int = lib.request_verify_packed(
-            frame.packed_ref, self._pointer, snapshot.pointer, now_ms(), frame.scratch.buf, frame.verified_ref
+            frame.packed_ref, self._pointer, snapshot.pointer, now, frame.scratch.buf, frame.verified_ref
         )
         if status >= 0:
             return status
@@ -213,22 +243,23 @@ class Publisher:
                 return self._verify(frame)
         return status
 
-    def _conclude(self, frame: _Frame, status: int) -> Verdict:
+    def _conclude(self, frame: _Frame, status: int, verified: Any) -> Verdict:
+        """`verified`: of a request that was verified, and then admitted or refused by the store."""
+        if self._evidence is not None or story.is_wanted():
+            self._report(frame, status, verified)
         if status != _ffi.OK:
-            return self._refuse(status, frame)
-        verified = frame.verified
-        if verified.refresh.kind:
-            self._documents.refresh(frame.wanted(verified.refresh))
-        if verified.prepare:
-            self._documents.prepare(verified.prepare)
+            return self._refuse(frame, status, verified)
+        found = frame.verified
+        if found.refresh.kind:
+            self._documents.refresh(frame.wanted(found.refresh))
+        if found.prepare:
+            self._documents.prepare(found.prepare)
         return Verdict(_ffi.OK, bytes(frame.verified_view), bytes(frame.scratch.view))
 
-    def _refuse(self, status: int, frame: Optional[_Frame]) -> Verdict:
-        """`frame`: of a request that was verified, and refused by the store."""
+    def _refuse(self, frame: _Frame, status: int, verified: Any) -> Verdict:
         if status in _HOST_MISTAKES:
             raise_for(status)
         out, needed = Memory(_ffi.BODY_LEN), c_size_t()
-        verified = frame.verified_ref if frame else None
         raise_for(lib_gil.refusal_write(status, self._pointer, verified, out.buf, byref(needed)))
         headers = {"content-type": "application/json"}
         retry_after_s = self.store.retry_after_s if status == _FULL else lib_gil.status_retry_after_s(status)
@@ -236,7 +267,7 @@ class Publisher:
             headers["retry-after"] = str(retry_after_s)
         if lib_gil.status_http(status) == 402:
             headers.update(self._payment_headers)
-        texts = (bytes(frame.verified_view), bytes(frame.scratch.view)) if frame else (b"", b"")
+        texts = (bytes(frame.verified_view), bytes(frame.scratch.view)) if verified else (b"", b"")
         return Verdict(status, *texts, headers, bytes(out.view[: needed.value]))
 
     def _take(self) -> _Frame:
@@ -256,21 +287,61 @@ class Publisher:
         headers = {HEADER_BROKER: scratch.text(terms.broker_url), HEADER_PRICE: scratch.text(terms.price)}
         return bool(terms.flags & _ffi.TERMS_DEVELOPMENT), {name: value for name, value in headers.items() if value}
 
-    def _told(self, asked_ms: int, wanted: Wanted, fetched: Fetched) -> None:
-        """For the evidence log and the story."""
+    def _record(self, wanted: Wanted, fetched: Fetched, at_ms: int) -> bytes:
+        if self._evidence is None or fetched.kind != _ffi.FOUND:
+            return bytes(32)
+        return self._evidence.document(wanted.url, fetched.body, at_ms)
+
+    def _report(self, frame: _Frame, status: int, verified: Any) -> None:
+        """To the evidence, and to whoever listens to the story. What was refused by the host's own mistake is neither's."""
+        if status in _HOST_MISTAKES or (verified is None and status >= 0):
+            return
+        fetches = (_ffi.Fetch * len(frame.landings))(*[_fetch(landing) for landing in frame.landings])
+        decision = _ffi.new(
+            _ffi.Decision,
+            status=status,
+            received_ms=frame.received_ms,
+            decided_ms=now_ms(),
+            fetches=fetches,
+            fetches_len=len(fetches),
+        )
+        visit, keep = unpacked(frame.fields)
+        visit.vouched = frame.packed.vouched
+        if self._evidence is not None:
+            self._evidence.decision(byref(visit), verified, byref(decision), status)
+        if story.is_wanted():
+            scratch = frame.scratch if verified else Memory(_ffi.SCRATCH_LEN)
+            story.tell(
+                lambda form, out, needed: lib.story_publisher(
+                    byref(visit), self._pointer, verified, scratch.buf, byref(decision), form, out, needed
+                )
+            )
+        del keep
+
+
+def _fetch(landing: Landing) -> _ffi.Fetch:
+    wanted, fetched, asked_ms, answered_ms, sha256 = landing
+    url, name = _ffi.text(wanted.url), (ctypes.c_uint8 * 32)(*sha256)
+    return _ffi.Fetch(wanted.kind, fetched.kind, url, len(fetched.body), asked_ms, answered_ms, name)
+
+
+def unpacked(packed: bytes) -> tuple[_ffi.Visit, Any]:
+    """The visit that a packed one is, and what must live as long."""
+    fields = packed.split(b"\0")
+    rows = [_ffi.Header(_ffi.text(name), _ffi.text(value)) for name, value in zip(fields[4::2], fields[5::2])]
+    headers = (_ffi.Header * len(rows))(*rows)
+    visit = _ffi.new(_ffi.Visit, headers=headers, headers_len=len(rows))
+    visit.method, visit.scheme, visit.authority, visit.target = [_ffi.text(field) for field in fields[:4]]
+    return visit, (fields, rows, headers)
 
 
 def claimed(packed: bytes) -> str:
     """Who claims to have signed; empty when that is in doubt. Unproven."""
-    fields = packed.split(b"\0")
-    rows = [_ffi.Header(_ffi.text(name), _ffi.text(value)) for name, value in zip(fields[4::2], fields[5::2])]
-    texts = [_ffi.text(field) for field in fields[:4]]
-    visit = _ffi.new(_ffi.Visit, headers=(_ffi.Header * len(rows))(*rows), headers_len=len(rows))
-    visit.method, visit.scheme, visit.authority, visit.target = texts
+    visit, keep = unpacked(packed)
     scratch, unproven = Memory(_ffi.SCRATCH_LEN), _ffi.new(_ffi.Unproven)
-    if lib.request_parse(byref(visit), scratch.buf, byref(unproven)) != _ffi.OK:
-        return ""
-    return scratch.text(unproven.agent_id)
+    status = lib.request_parse(byref(visit), scratch.buf, byref(unproven))
+    del keep
+    return scratch.text(unproven.agent_id) if status == _ffi.OK else ""
 
 
 def _parse(policy: Policy) -> Memory:

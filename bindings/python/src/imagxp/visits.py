@@ -15,8 +15,9 @@ from decimal import Decimal
 from typing import NamedTuple, Optional, Union
 from urllib.parse import urlsplit
 
+from . import story
 from ._fork import on_fork
-from .agent import Agent
+from .agent import Agent, now_ms
 from .broker import Declined, Wallet
 from .words import HEADER_BROKER, HEADER_CREDENTIAL, HEADER_PRICE, POLICY_PATH, Purpose, user_agent_of
 
@@ -90,16 +91,23 @@ class Visits:
             return
         publisher = urlsplit(url).netloc.lower()
         credential = self.wallet.take(publisher) if self.wallet else None
-        reply = yield self.headers(url, credential)
+        reply = yield from self._visit(url, credential)
         code = code_in(reply)
-        log.info("%s: answered %d %s", _without_fragment(url), reply.status, code, extra={"imagxp_code": code})
         if self.wallet is None or not (reply.status == 402 or (credential and code in _STALE_VISA)):
             return
         self.wallet.drop(publisher, credential, used=code == "VISA_USED")
         # Somebody else may have bought one meanwhile.
         bought = self.wallet.take(publisher) or (yield from self._buy(publisher, reply))
         if bought:
-            yield self.headers(url, bought)
+            yield from self._visit(url, bought)
+
+    def _visit(self, url: str, credential: Optional[str]) -> Generator[dict[str, str], Reply, Reply]:
+        headers, signed_ms = self.headers(url, credential), now_ms()
+        reply = yield headers
+        if story.is_wanted():
+            times_ms, answer = (signed_ms, signed_ms, now_ms()), (reply.status, code_in(reply))
+            story.of_agent(self.agent, _without_fragment(url), self.purpose, times_ms, answer, self._ads_displayed)
+        return reply
 
     def _discover(self, url: str) -> Generator[Errand, Reply, bool]:
         parts = urlsplit(url)

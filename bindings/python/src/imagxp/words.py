@@ -69,6 +69,16 @@ class Proof(Word):
     AD_PROOF = "AD_PROOF", 3
 
 
+class Reason(Word):
+    """Why a page was good or bad."""
+
+    SEO_SPAM = "SEO_SPAM", 1
+    INACCURATE = "INACCURATE", 2
+    HATE_SPEECH = "HATE_SPEECH", 3
+    HIGH_QUALITY = "HIGH_QUALITY", 4
+    LOW_QUALITY_SPAM = "LOW_QUALITY_SPAM", 5
+
+
 W = TypeVar("W", bound=Word)
 
 

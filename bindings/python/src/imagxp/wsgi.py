@@ -9,12 +9,13 @@ request is refused, by another code than elsewhere.
 from __future__ import annotations
 
 import http
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Callable
 from urllib.parse import quote
 
 from .publisher import Publisher, Request
 from .request import MATTERS
+from .words import POLICY_PATH
 
 __all__ = ["Middleware", "request_of"]
 
@@ -30,17 +31,25 @@ _RAW_TARGETS = ("RAW_URI", "REQUEST_URI")
 class Middleware:
     def __init__(self, app: App, publisher: Publisher) -> None:
         self._app, self._publisher = app, publisher
+        self._discovery = publisher.discovery().encode()
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         if environ.get("wsgi.multiprocess"):
             self._publisher.require_shared_store("this server has several worker processes")
+        if environ["PATH_INFO"] == POLICY_PATH and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            # Whoever asks may know the terms.
+            return _answer(200, {"content-type": "application/json"}, self._discovery, start_response)
         verdict = self._publisher.check(request_of(environ, self._publisher))
         if verdict:
             environ["imagxp"] = verdict
             return self._app(environ, start_response)
-        headers = [*verdict.headers.items(), ("content-length", str(len(verdict.body)))]
-        start_response(f"{verdict.status} {http.HTTPStatus(verdict.status).phrase}", headers)
-        return [verdict.body]
+        return _answer(verdict.status, verdict.headers, verdict.body, start_response)
+
+
+def _answer(status: int, headers: Mapping[str, str], body: bytes, start_response: StartResponse) -> Iterable[bytes]:
+    rows = [*headers.items(), ("content-length", str(len(body)))]
+    start_response(f"{status} {http.HTTPStatus(status).phrase}", rows)
+    return [body]
 
 
 def request_of(environ: dict[str, Any], publisher: Publisher) -> Request:

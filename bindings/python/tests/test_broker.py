@@ -1,0 +1,116 @@
+"""A whole sale: an agent is asked to pay, buys a visa from a broker that really verifies who asks, and is let in."""
+
+import base64
+import json
+
+import pytest
+from conftest import URL, knowing
+
+from imagxp import Agent, ImagxpError, Proof, Request
+from imagxp._keys import Fetched, Wanted
+from imagxp.broker import Declined, Issuer, Wallet, read_visa
+
+BROKER = "https://broker.example.com"
+KEY = "a29bb6c68b3d4a7ef62986aa446057ffe4e5f2e9b614b6bcfd251cf612460f81"
+POLICY = {"allowRAG": True, "price": 0.001, "audiences": ["pub.example.com"], "monetization": {"brokerUrl": BROKER}}
+
+
+@pytest.fixture
+def issuer():
+    return Issuer(BROKER, KEY)
+
+
+def selling(agent, issuer, **policy):
+    publisher = knowing(agent, {**POLICY, **policy})
+    wanted = Wanted(2, f"{BROKER}/.well-known/jwks.json", "broker.example.com", True, 65_536)
+    publisher._keys.supply(wanted, Fetched(1, issuer.jwks().encode()))
+    return publisher
+
+
+def paid(agent, visa):
+    return Request.of_url(URL, {**agent.sign(URL, "SUMMARY"), "x-imagxp-credential": visa})
+
+
+def test_a_visa_admits_its_holder(agent, issuer):
+    publisher = selling(agent, issuer)
+    visa = issuer.issue("pub.example.com", "0.001", agent_id=agent.agent_id, public_key=agent.public_key, jti="v1")
+    verdict = publisher.check(paid(agent, visa))
+    assert verdict.proof == Proof.VISA and verdict.issuer == BROKER and verdict.jti == "v1" and str(verdict.amount) == "0.001"
+    other = Agent.generate("other.example.com")
+    publisher.learn(other.agent_id, other.manifest())
+    assert publisher.check(paid(other, visa)).code == "JWT_SUBJECT"
+    assert publisher.check(paid(agent, issuer.issue("pub.example.com", "0.0009"))).code == "VISA_AMOUNT"
+    assert publisher.check(paid(agent, issuer.issue("other.example.com", "0.001"))).code == "JWT_AUDIENCE"
+    assert publisher.check(paid(agent, Issuer(BROKER, "1" * 64).issue("pub.example.com", 1))).code == "JWT_KEY_UNKNOWN"
+
+
+def test_a_visa_for_one_request(agent, issuer):
+    publisher = selling(agent, issuer, visa_single_use=True)
+    visa = issuer.issue("pub.example.com", "0.001")
+    assert publisher.check(paid(agent, visa))
+    assert publisher.check(paid(agent, visa)).code == "VISA_USED"
+
+
+def test_visas_that_no_verifier_takes(issuer):
+    for arguments, code in (
+        (("pub.example.com", "0"), "VISA_AMOUNT"),
+        (("", "1"), "JWT_AUDIENCE"),
+        (("pub.example.com", "1", 3601), "JWT_LIFETIME"),
+    ):
+        with pytest.raises(ImagxpError) as caught:
+            issuer.issue(*arguments[:2], lifetime_s=arguments[2] if len(arguments) > 2 else 60)
+        assert caught.value.code == code
+    with pytest.raises(ValueError, match="six places"):
+        issuer.issue("pub.example.com", "0.0000001")
+
+
+def test_a_wallet_keeps_what_is_good(issuer):
+    wallet = Wallet([BROKER], max_price="0.01")
+    visa = issuer.issue("pub.example.com", "0.001")
+    wallet.keep("pub.example.com", visa)
+    assert wallet.take("pub.example.com") == wallet.take("pub.example.com") == visa
+    assert wallet.take("other.example.com") is None
+    wallet.drop("pub.example.com", "another", used=False)
+    assert wallet.take("pub.example.com") == visa
+    wallet.drop("pub.example.com", visa, used=True)
+    assert wallet.take("pub.example.com") is None
+    wallet.keep("pub.example.com", visa)
+    assert wallet.take("pub.example.com") == visa and wallet.take("pub.example.com") is None, "good once"
+    wallet.keep("b.example.com", issuer.issue("b.example.com", "0.001", lifetime_s=2))
+    assert wallet.take("b.example.com") is None, "it would not arrive in time"
+    with pytest.raises(Declined, match="compact JWS"):
+        read_visa(visa + "\r\nX: y")
+
+
+def test_feedback_says_what_was_said(agent):
+    request = agent.sign(URL, "SUMMARY")
+    token = agent.feedback(URL, "0.25", "INACCURATE", audience=BROKER, visa="v1", payload=request["x-imagxp-payload"], jti="f1")
+    claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    assert claims["quality_score"] == 0.25 and claims["reason"] == "INACCURATE" and claims["url"] == URL
+    assert (claims["aud"], claims["visa"], claims["jti"]) == (BROKER, "v1", "f1") and "req" in claims
+    for score in (-1, "nan", "0.1234567", "x"):
+        with pytest.raises(ValueError, match="six places"):
+            agent.feedback(URL, score, "INACCURATE", audience=BROKER)
+    with pytest.raises(ImagxpError, match="FEEDBACK_INVALID"):
+        agent.feedback(URL, 2, "INACCURATE", audience=BROKER)
+
+
+# ---- over HTTP ----
+
+
+@pytest.mark.parametrize("single_use", ["", "1"])
+def test_an_agent_pays_where_it_is_asked_to(serve, local_agent, single_use):
+    clients = pytest.importorskip("test_clients")
+    for client in clients.CLIENTS:
+        broker = serve(*clients.UVICORN, "apps:broker_app", KEY=KEY)
+        server = serve(*clients.UVICORN, "apps:fastapi_app", BROKER=broker.origin, SINGLE_USE=single_use)
+        wallet = Wallet([broker.origin], max_price="0.01")
+        answers = client(local_agent, f"{server.origin}/a", wallet=wallet)
+        assert [status for status, _ in answers] == [200, 200], (client, answers)
+        assert all(json.loads(text)["proof"] == "VISA" for _, text in answers)
+        # A visa is good until it expires; one that is good once is bought anew.
+        assert str(wallet.spent) == ("0.002" if single_use else "0.001")
+        poor = Wallet([broker.origin], max_price="0.0001")
+        assert client(local_agent, f"{server.origin}/a", wallet=poor)[0][0] == 402 and poor.spent == 0
+        if single_use:
+            break
