@@ -13,7 +13,6 @@ from pathlib import Path
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SOURCES = [
-    "core/Cargo.toml",
     "core/src",
     "ffi/Cargo.toml",
     "ffi/build.rs",
@@ -46,14 +45,17 @@ class Hook(BuildHookInterface):
     def add_sources(self, native, build_data):
         for name in SOURCES:
             build_data["force_include"][str(native / name)] = f"native/{name}"
-        # The workspace without its other members.
-        text = (native / "Cargo.toml").read_text()
-        text = re.sub(r"^members = \[[^]]*\]", 'members = ["core", "ffi"]', text, flags=re.MULTILINE)
-        text = re.sub(r"^exclude = \[[^]]*\]\n", "", text, flags=re.MULTILINE)
-        manifest = Path(self.directory) / "Cargo.toml"
-        manifest.parent.mkdir(parents=True, exist_ok=True)
-        manifest.write_text(text)
-        build_data["force_include"][str(manifest)] = "native/Cargo.toml"
+        # The workspace without its other members, the core without its tests.
+        workspace = (native / "Cargo.toml").read_text()
+        workspace = re.sub(r"^members = \[[^]]*\]", 'members = ["core", "ffi"]', workspace, flags=re.MULTILINE)
+        workspace = re.sub(r"^exclude = \[[^]]*\]\n", "", workspace, flags=re.MULTILINE)
+        core = (native / "core/Cargo.toml").read_text()
+        core = re.sub(r"^(\[dev-dependencies\]|\[\[\w+\]\])\n([^\[\n].*\n|\n)*", "", core, flags=re.MULTILINE)
+        for name, text in (("Cargo.toml", workspace), ("core/Cargo.toml", core)):
+            manifest = Path(self.directory) / "manifests" / name
+            manifest.parent.mkdir(parents=True, exist_ok=True)
+            manifest.write_text(text)
+            build_data["force_include"][str(manifest)] = f"native/{name}"
 
 
 def build(native, library):

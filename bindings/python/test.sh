@@ -78,7 +78,7 @@ interpreters() {
 }
 
 # Away from the source tree.
-rm -rf "$work/tests" && cp -r "$here/tests" "$work/tests" && cp "$here/README.md" "$work/"
+rm -rf "$work/tests" && cp -r "$here/tests" "$work/tests" && cp -r "$here/README.md" "$here/examples" "$work/"
 export IMAGXP_VECTORS=${IMAGXP_VECTORS:-$PWD/vectors}
 first=yes
 while read -r version python; do
