@@ -80,6 +80,7 @@ interpreters() {
 # Away from the source tree.
 rm -rf "$work/tests" && cp -r "$here/tests" "$work/tests" && cp -r "$here/README.md" "$here/examples" "$work/"
 export IMAGXP_VECTORS=${IMAGXP_VECTORS:-$PWD/vectors}
+export IMAGXP_LAYOUT=$PWD/ffi/tests/layout.txt
 first=yes
 while read -r version python; do
     echo "Python $version"

@@ -144,6 +144,8 @@ class Publisher:
                     status = _pending(wanted)
                     break
                 status = self._verify(frame)
+            if status == _ffi.NEED:
+                status = _pending(wanted)
             if status != _ffi.VERIFIED:
                 return self._conclude(frame, status, None)
             status = self.store.admit(frame.verified_ref, frame.scratch.buf, now_ms())
@@ -167,6 +169,8 @@ class Publisher:
                     status = _pending(wanted)
                     break
                 status = self._verify(frame)
+            if status == _ffi.NEED:
+                status = _pending(wanted)
             if status != _ffi.VERIFIED:
                 return self._conclude(frame, status, None)
             return self._conclude(
