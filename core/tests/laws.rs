@@ -181,6 +181,41 @@ fn strangers_never_take_a_leased_table() {
     assert_eq!(table(&site), before);
 }
 
+/// Ten requests of an agent in one second: whether one of them is told to be worth a table.
+#[cfg(feature = "ec")]
+fn worth_a_table(site: &mut Site, claims: &Claims<'_>, by: u8, now: UnixMillis) -> Option<imagxp::KeyId> {
+    let first = u8::try_from(now.s() % 25).unwrap() * 10;
+    let requests = (first..first + 10).map(|nonce| signed(&key(by), claims, nonce, now)).collect::<Vec<_>>();
+    requests.iter().filter_map(|lines| site.decide(lines, now).unwrap().prepare).last()
+}
+
+#[cfg(feature = "ec")]
+#[test]
+fn a_link_to_a_table_that_others_took_asks_for_another() {
+    use imagxp::{Answer, KeyCache, Sizes};
+
+    let mut site = Site::new(OPEN);
+    let sizes = Sizes { tables: 1, ..support::SIZES };
+    KeyCache::new(&mut site.keys, &sizes, &[1; 32]).unwrap();
+    let other = Claims { agent_id: "other.example.com", ..claims() };
+    let later = NOW.saturating_add(700_000);
+    for (agent_id, by) in [(AGENT, 7), (other.agent_id, 9)] {
+        site.supply(
+            agent_id,
+            Answer::Found { body: &support::manifest(agent_id, &key(by)), max_age_s: Some(3_600) },
+            NOW,
+        );
+    }
+    let first = worth_a_table(&mut site, &claims(), 7, NOW).expect("busy");
+    assert!(KeyCache::attach(&mut site.keys).unwrap().prepare(first, NOW).unwrap());
+    assert_eq!(worth_a_table(&mut site, &claims(), 7, NOW.saturating_add(1_000)), None, "it has one");
+    // Its lease ends, and another takes the only table.
+    let second = worth_a_table(&mut site, &other, 9, later).expect("busy");
+    assert!(KeyCache::attach(&mut site.keys).unwrap().prepare(second, later).unwrap());
+    let again = worth_a_table(&mut site, &claims(), 7, later.saturating_add(1_000));
+    assert_eq!(again, Some(first), "the table is not its own any more");
+}
+
 #[test]
 fn a_clock_that_is_not_set_is_the_hosts_mistake() {
     let mut site = Site::new(OPEN).with_manifest(AGENT, &key(7));
