@@ -2,7 +2,7 @@
 //!
 //! Two states, two rules (docs/design.md, sharing). The key cache is a snapshot that is never written while it is read:
 //! a writer clones it, supplies, and swaps; readers take no lock. The replay cache is one, behind a lock that is held for
-//! `admit` only, well under a microsecond.
+//! `admit` only.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
