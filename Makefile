@@ -36,6 +36,7 @@ test-core: ## the library: units, laws, cases, documentation; with our curve and
 
 .PHONY: vectors
 vectors: ## only the cases; the last line is `N passed, N failed`
+	@tools/setup.sh build
 	@tools/vectors.sh
 
 .PHONY: test-host
