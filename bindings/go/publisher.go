@@ -42,7 +42,8 @@ type PublisherConfig struct {
 	Whitelist func(agentID string) bool
 	// Edges says through which CDN a request has provably come, so that the headers it adds count.
 	Edges func(*http.Request) Edge
-	// ClientAddr is the address that the budget of fetches is counted by; nil is RemoteAddr. Set it behind a proxy.
+	// ClientAddr is the address that fetches and failures are counted by; the zero Addr is not counted. nil is RemoteAddr if that is a
+	// public one: any other is a proxy of one's own, which stands for many clients. Set it behind a proxy.
 	ClientAddr func(*http.Request) netip.Addr
 	// Logger gets one record for each refusal (info), admission (debug), and fault of this side (warn, error); nil is none.
 	Logger *slog.Logger
@@ -86,6 +87,7 @@ type Publisher struct {
 	calls   sync.Pool
 	cores   chan struct{}
 	hints   hints
+	failed  failures
 }
 
 // origin is what a site is called.
@@ -213,6 +215,11 @@ type decision struct {
 // decide verifies, fetches what is missing, verifies again, and admits.
 func (p *Publisher) decide(ctx context.Context, call *abi.Call, r *http.Request, d *decision) {
 	d.vouched, d.receivedMs = p.vouched(call, r), p.nowMs()
+	client := p.config.ClientAddr(r)
+	if len(r.Header["X-Imagxp-Signature"]) > 0 && p.failed.tooMany(client, time.Now()) {
+		d.status, d.cause = int32(ErrBusy), errFailures
+		return
+	}
 	for range roundsMax {
 		keys := p.keys.read()
 		d.status, d.cause = p.verify(ctx, call, *keys, d.vouched)
@@ -220,7 +227,7 @@ func (p *Publisher) decide(ctx context.Context, call *abi.Call, r *http.Request,
 			break
 		}
 		document := call.Need()
-		told, err := p.learn(ctx, document, cause{client: p.config.ClientAddr(r)}, keys)
+		told, err := p.learn(ctx, document, cause{client: client}, keys)
 		if err != nil {
 			d.status, d.cause = int32(pending(document.Kind)), err
 			return
@@ -232,6 +239,8 @@ func (p *Publisher) decide(ctx context.Context, call *abi.Call, r *http.Request,
 	switch d.status {
 	case abi.Need:
 		d.status = int32(ErrBusy)
+	case int32(ErrSignatureInvalid), int32(ErrKeyInvalid):
+		p.failed.note(client, time.Now()) // verified, and in vain
 	case abi.Verified:
 		d.admission = true
 		d.status, d.retryAfter, d.cause = p.admit(ctx, call)

@@ -56,10 +56,15 @@ var headersRead = [...]string{
 	"Cloudfront-Viewer-Address",
 }
 
+// remoteAddr is the address that the connection came from, if it is a public one.
 func remoteAddr(r *http.Request) netip.Addr {
-	address, err := netip.ParseAddrPort(r.RemoteAddr)
+	remote, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}
 	}
-	return address.Addr().Unmap()
+	address := remote.Addr().Unmap()
+	if address.IsPrivate() || address.IsLoopback() || address.IsLinkLocalUnicast() {
+		return netip.Addr{}
+	}
+	return address
 }
