@@ -4,6 +4,7 @@
 #   bindings/nginx/build.sh OUT             against Debian's nginx (package nginx-dev)
 #   bindings/nginx/build.sh OUT SOURCE      against the nginx source tree SOURCE; flags of ./configure in NGX_CONF_FLAGS
 #
+# NGX_EXTRA: more arguments of ./configure.
 # The library is taken from IMAGXP_PREFIX, or built. Everything else is made below OUT.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -34,11 +35,11 @@ cp -r "$source" "$out/src"
 cd "$out/src"
 {
     ./configure "${flags[@]}" --with-cc-opt="-g -O2 -fPIC -fstack-protector-strong -D_FORTIFY_SOURCE=2 ${CFLAGS:-}" \
-        --with-ld-opt="-Wl,-z,relro -Wl,-z,now -Wl,--exclude-libs,ALL" --add-dynamic-module="$here"
+        --with-ld-opt="-Wl,-z,relro -Wl,-z,now -Wl,--exclude-libs,ALL" --add-dynamic-module="$here" ${NGX_EXTRA:-}
     make -f objs/Makefile -j"$(nproc)" modules
 } >"$out/build.log" 2>&1 || {
     tail -30 "$out/build.log" >&2
     exit 1
 }
-install -m 644 objs/ngx_http_imagxp_module.so "$out/"
+install -m 644 objs/*.so "$out/"
 echo "built $out/ngx_http_imagxp_module.so"

@@ -61,7 +61,8 @@ nginx_asan() { # work
         cd "$1/asan-build"
         ./configure --prefix=/usr/share/nginx --error-log-path=stderr --with-debug --with-pcre --with-http_ssl_module \
             --with-http_v2_module --with-http_realip_module --with-http_auth_request_module \
-            --with-cc-opt="$flags -DNGX_DEBUG_PALLOC=1" --with-ld-opt="-fsanitize=address" --add-module="$OLDPWD/bindings/nginx"
+            --with-cc-opt="$flags -DNGX_DEBUG_PALLOC=1" --with-ld-opt="-fsanitize=address" \
+            --add-module="$OLDPWD/bindings/nginx" --add-module="$OLDPWD/bindings/nginx/tests/die"
         make -f objs/Makefile -j"$(nproc)"
     ) >"$1/asan.log" 2>&1 || { tail -20 "$1/asan.log" >&2; return 1; }
     mkdir -p "$1/asan"

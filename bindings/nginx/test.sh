@@ -27,8 +27,9 @@ if [ "${SOAK:-}" = 1 ]; then
     NGINX_LOAD="load_module $work/debian/ngx_http_imagxp_module.so;" exec "$work/venv/bin/python" $here/tests/soak.py
 fi
 if [ "${ONLY:-debian}" = debian ]; then
-    CFLAGS="-Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers" $here/build.sh "$work/debian"
-    NGINX_LOAD="load_module $work/debian/ngx_http_imagxp_module.so;" run "Debian's nginx" "$@"
+    CFLAGS="-Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers" \
+        NGX_EXTRA="--add-dynamic-module=$PWD/$here/tests/die" $here/build.sh "$work/debian"
+    NGINX_LOAD="load_module $work/debian/ngx_http_imagxp_module.so; load_module $work/debian/ngx_http_die_module.so;" run "Debian's nginx" "$@"
 fi
 if [ "${ONLY:-asan}" = asan ] && nginx_asan "$work"; then
     # The library is not instrumented; its own tests are (make sanitize).

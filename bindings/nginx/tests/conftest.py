@@ -29,11 +29,10 @@ def start(agents, tmp_path):
         started.append(Nginx(folder, agents, **settings))
         return started[-1]
 
-    begin.bad = True
+    begin.alerts = False  # True: the test provokes them
     yield begin
     bad = [line for nginx in started for line in nginx.stop()]
-    if not getattr(begin, "alerts", False):
-        assert bad == []
+    assert begin.alerts or bad == []
 
 
 @pytest.fixture(scope="module")
@@ -45,4 +44,4 @@ def site(agents, tmp_path_factory):
 
 
 def pytest_report_header():
-    return f"nginx: {os.environ.get('NGINX_BINARY', 'nginx')}"
+    return f"nginx: {os.environ.get('NGINX_BINARY', 'as installed')}"

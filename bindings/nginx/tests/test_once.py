@@ -1,5 +1,6 @@
 """Exactly once, whatever the workers do: all at the same time, reloads, kills, upgrades."""
 
+import http.client
 import os
 import signal
 import subprocess
@@ -68,7 +69,6 @@ def test_a_resized_zone_refuses_what_it_cannot_know(start, agents):
 
 def test_old_workers_admit_nothing_into_a_zone_that_is_replaced(start, agents):
     """A worker that shuts down slowly still has connections; what it would admit could pass once more in the new zone."""
-    import http.client
     site, agent = start(workers=1), agents.agent()
     assert site.visit(agent).code == "OK"
     old_worker = site.workers()[0]
@@ -121,6 +121,43 @@ def test_workers_killed_under_load(start, agents, tmp_path):
     assert kills >= 5 and int(first["200"]) + int(again.get("200", 0)) <= count
     assert int(again.get("200", 0)) <= int(first["closed"])
     assert site.visit(agent).code == "OK"
+
+
+def die(site, headers, how):
+    with pytest.raises((http.client.HTTPException, ConnectionError)):
+        site.get(headers=[*headers, ("X-Die", str(how))])
+
+
+def test_a_worker_killed_inside_the_lock(start, agents):
+    site, agent = start(workers=2), agents.agent()
+    start.alerts = True
+    for _ in range(5):
+        die(site, sign(agent), "lock")
+        assert site.visit(agent).code == "OK"
+
+
+def test_a_worker_killed_anywhere_in_a_decision(start, agents):
+    """From before the verification to behind the writes in the zone: what was not answered may pass once, and nothing hangs."""
+    site, agent = start(workers=1), agents.agent()
+    start.alerts = True
+    spent = kept = 0
+    for number in range(20 if ASAN else 150):
+        assert site.visit(agent).code == "OK"
+        headers = sign(agent)
+        try:
+            first = site.get(headers=[*headers, ("X-Die", str(number % 50 * 3000))]).code
+        except (http.client.HTTPException, ConnectionError):
+            first = None
+        for _ in range(20):  # the worker may be about to die only now
+            try:
+                again = site.get(headers=headers).code
+                break
+            except (http.client.HTTPException, ConnectionError):
+                time.sleep(0.01)
+        assert again == "REPLAY_DETECTED" or (again == "OK" and first is None), (first, again)
+        spent, kept = spent + (again == "REPLAY_DETECTED"), kept + (again == "OK")
+        assert site.get(headers=headers).code == "REPLAY_DETECTED"
+    assert ASAN or (spent and kept), (spent, kept)
 
 
 def test_binary_upgrade(start, agents):
