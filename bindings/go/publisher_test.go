@@ -97,6 +97,9 @@ func TestConfigurationsThatAreWrong(t *testing.T) {
 		"no origin":             {Policy: `{}`},
 		"an origin with a path": {Policy: `{}`, Origins: []string{testOrigin + "/a"}},
 		"a short secret":        {Policy: `{}`, Origins: []string{testOrigin}, Store: new(memoryStore), StoreSecret: []byte("short")},
+		"no slots":              {Policy: `{}`, Origins: []string{testOrigin}, ReplaySlots: -1},
+		"slots without end":     {Policy: `{}`, Origins: []string{testOrigin}, ReplaySlots: 1 << 62},
+		"names without end":     {Policy: `{}`, Origins: []string{testOrigin}, Keys: KeyCacheSizes{Names: 1<<32 - 1, Issuers: 1}},
 		"sizes that cannot be":  {Policy: `{}`, Origins: []string{testOrigin}, Keys: KeyCacheSizes{Names: 8, Issuers: 1, Tables: 1, TableKiB: 5}},
 	} {
 		if _, err := NewPublisher(config); err == nil {

@@ -3,6 +3,7 @@ package imagxp
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -61,17 +62,25 @@ func (t *Transport) attempt(r *http.Request, visa string, body io.ReadCloser) (*
 	if visa != "" {
 		signed.Header.Set(HeaderCredential, visa)
 	}
+	if t.Agent == nil {
+		return nil, errors.Join(errors.New("imagxp: Transport.Agent is nil"), closed(body))
+	}
 	if err := t.Agent.signRequest(signed, Claims{Purpose: t.Purpose, AdsDisplayed: t.AdsDisplayed}); err != nil {
-		if body != nil {
-			_ = body.Close()
-		}
-		return nil, err
+		return nil, errors.Join(err, closed(body))
 	}
 	base := t.Base
 	if base == nil {
 		base = http.DefaultTransport
 	}
 	return base.RoundTrip(signed)
+}
+
+// closed closes the body of a request that is not sent, as an http.RoundTripper must.
+func closed(body io.ReadCloser) error {
+	if body == nil {
+		return nil
+	}
+	return body.Close()
 }
 
 // answer says whether to try again, and with which visa.

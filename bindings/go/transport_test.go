@@ -381,3 +381,23 @@ func TestHTTP2(t *testing.T) {
 		t.Errorf("%s %s", response.Proto, response.Status)
 	}
 }
+
+func TestWhatIsNotSent(t *testing.T) {
+	for _, transport := range []*Transport{{Purpose: Summary}, {Agent: newTestAgent(t, "bot.example.com")}} { // no agent, no purpose
+		body := &closing{Reader: strings.NewReader("body")}
+		request := must(http.NewRequest(http.MethodPost, testOrigin, body))(t)
+		if _, err := transport.RoundTrip(request); err == nil || !body.closed {
+			t.Errorf("%v, closed %v", err, body.closed)
+		}
+	}
+}
+
+type closing struct {
+	io.Reader
+	closed bool
+}
+
+func (c *closing) Close() error {
+	c.closed = true
+	return nil
+}

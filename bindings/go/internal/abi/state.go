@@ -123,6 +123,12 @@ static imagxp_status imagxp_go_terms(const uint64_t *policy, uint8_t *scratch, i
 */
 import "C"
 
+// What is more is a mistake, and must not end the process: 8 GiB of keys, 7 of nonces.
+const (
+	wordsMax = 1 << 30
+	slotsMax = 1 << 28
+)
+
 // Sizes says what a key cache is to hold.
 type Sizes struct{ Names, Issuers, Tables, TableKiB uint32 }
 
@@ -169,7 +175,11 @@ func PolicyTerms(policy []uint64) (Terms, int32) {
 func KeyCacheNew(sizes Sizes, seed *[32]byte) ([]uint64, int32) {
 	names, issuers := C.uint32_t(sizes.Names), C.uint32_t(sizes.Issuers)
 	tables, kib := C.uint32_t(sizes.Tables), C.uint32_t(sizes.TableKiB)
-	words := make([]uint64, C.imagxp_go_key_cache_words(names, issuers, tables, kib))
+	count := C.imagxp_go_key_cache_words(names, issuers, tables, kib)
+	if count == 0 || count > wordsMax {
+		return nil, C.IMAGXP_ABI_ARGUMENT
+	}
+	words := make([]uint64, count)
 	status := C.imagxp_go_key_cache_new(wordsPtr(words), C.size_t(len(words)), names, issuers, tables, kib, bytesPtr(seed[:]))
 	return words, int32(status)
 }
@@ -198,6 +208,9 @@ func Alarm(keys []uint64, url string) int32 {
 
 // ReplayNew makes an empty replay cache.
 func ReplayNew(slots int, seed *[32]byte, acceptFromMs int64) ([]uint64, int32) {
+	if slots < 1 || slots > slotsMax {
+		return nil, C.IMAGXP_ABI_ARGUMENT
+	}
 	words := make([]uint64, C.imagxp_replay_cache_words(C.size_t(slots)))
 	status := C.imagxp_go_replay_new(wordsPtr(words), C.size_t(len(words)), bytesPtr(seed[:]), C.int64_t(acceptFromMs))
 	return words, int32(status)
