@@ -11,8 +11,15 @@ fn main() -> std::io::Result<()> {
     let file = std::env::args().nth(1).map_or_else(|| PathBuf::from("target/bench/rows/core.json"), PathBuf::from);
     let rounds = std::env::var("IMAGXP_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(800);
     let mut report = report::Report::default();
-    let bare = curve::run(&mut report, rounds);
-    request::run(&mut report, &bare, rounds.div_ceil(40));
+    // The rows that are wanted; all, if none is named.
+    let rows = std::env::var("ROWS").unwrap_or_default();
+    let wants = |part: &[&str]| rows.is_empty() || rows.split(' ').any(|row| part.contains(&row));
+    if wants(&curve::ROWS) {
+        curve::run(&mut report, rounds);
+    }
+    if wants(&request::ROWS) {
+        request::run(&mut report, rounds.div_ceil(40));
+    }
     report.write(&file)?;
     Ok(())
 }
