@@ -8,7 +8,7 @@ use p256::elliptic_curve::sec1::FromSec1Point;
 use p256::{AffinePoint, FieldBytes, Scalar};
 use sha2::{Digest, Sha256};
 
-use crate::oracle::{Oracle, TOGETHER, inverses};
+use crate::oracle::{Known, Oracle, TOGETHER, inverses};
 use crate::{N, join, unhex};
 
 /// What is signed, and the signature.
@@ -28,19 +28,21 @@ impl Case {
     }
 }
 
-/// Cases for the key d·G with chosen u1 and u2; about half of them are spoiled.
-pub(crate) fn choose_cases(random: &mut Random, oracle: &Oracle, d: &Scalar) -> [Case; TOGETHER] {
+/// Cases for the key d·G with chosen u1 and u2, and the point that each was made from; about half are spoiled.
+pub(crate) fn choose_cases(random: &mut Random, oracle: &Oracle, d: &Scalar) -> ([Case; TOGETHER], [Known; TOGETHER]) {
     let u1: [Scalar; TOGETHER] = std::array::from_fn(|_| choose_scalar(random));
     let u2 = std::array::from_fn(|_| choose_scalar(random));
-    let x = oracle.x_mod_n(&std::array::from_fn(|i| u1[i] + u2[i] * d));
+    let k = std::array::from_fn(|i| u1[i] + u2[i] * d);
+    let x = oracle.x_mod_n(&k);
     // u2 = r/s is never zero, and infinity has no r: then anything, which must be refused.
     let u2 = u2.map(or_one);
     let u2_inverse = inverses(&u2);
-    std::array::from_fn(|i| {
+    let cases = std::array::from_fn(|i| {
         let r = x[i].filter(|r| *r != Scalar::ZERO).unwrap_or_else(|| or_one(random.scalar()));
         let s = r * u2_inverse[i];
         spoiled(random, Case { digest: (u1[i] * s).to_repr().into(), r, s })
-    })
+    });
+    (cases, std::array::from_fn(|i| Known { k: k[i], x: x[i] }))
 }
 
 fn spoiled(random: &mut Random, mut case: Case) -> Case {
