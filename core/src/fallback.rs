@@ -68,12 +68,33 @@ impl Signature {
     pub(crate) fn to_bytes(&self) -> [u8; 64] {
         self.0.to_bytes().into()
     }
+
+    /// Nothing is computed ahead here.
+    #[must_use]
+    pub(crate) fn invert(&self) -> Inverted {
+        *self
+    }
+
+    /// Both as they are.
+    #[must_use]
+    pub(crate) fn invert_both(&self, other: &Self) -> [Inverted; 2] {
+        [*self, *other]
+    }
 }
+
+/// With feature `ec`: a signature with 1/s.
+pub(crate) type Inverted = Signature;
 
 /// Whether `signature` is `point`'s over `digest` (FIPS 186-5 section 6.4.2).
 #[must_use]
 pub(crate) fn verify(point: &Point, digest: &[u8; 32], signature: &Signature) -> bool {
     verify_prehashed(&ProjectivePoint::from(point.0), digest, &signature.0).is_ok()
+}
+
+/// As [`verify`].
+#[must_use]
+pub(crate) fn verify_inverted(point: &Point, digest: &[u8; 32], signature: &Inverted) -> bool {
+    verify(point, digest, signature)
 }
 
 /// A private key, wiped when dropped.
@@ -140,7 +161,22 @@ pub(crate) fn prepare(_: &Point, _: Shape, _: &mut [u64]) -> bool {
     false
 }
 
+/// As in [`crate::ec`]; there are no tables to verify with.
+#[derive(Clone, Copy, Debug)]
+#[expect(dead_code, reason = "never read: no table is ever made")]
+pub(crate) struct BatchItem<'a> {
+    pub(crate) table: &'a [u64],
+    pub(crate) shape: Shape,
+    pub(crate) digest: &'a [u8; 32],
+    pub(crate) signature: &'a Signature,
+}
+
+/// No table, no verdict: never reached.
+pub(crate) fn verify_batch(_: &[BatchItem<'_>], _: &mut [bool]) -> bool {
+    false
+}
+
 /// No table, no verdict: never reached, since [`prepare`] makes none.
-pub(crate) fn verify_prepared(_: &[u64], _: Shape, _: &[u8; 32], _: &Signature) -> bool {
+pub(crate) fn verify_prepared_inverted(_: &[u64], _: Shape, _: &[u8; 32], _: &Inverted) -> bool {
     false
 }

@@ -3,6 +3,8 @@
 use crate::Error;
 use crate::canonical;
 use crate::claims::Payload;
+use crate::inverted::Inverted;
+use crate::jose::jws;
 use crate::key::{Digest, Kid, PublicKey};
 use crate::key_cache::{Agent, KeyId, Keys, Known};
 use crate::need::Need;
@@ -23,6 +25,8 @@ pub(crate) struct Identity<'r> {
     pub(crate) refresh: Option<Need<'r>>,
     /// The key to prepare if the agent turns out to be busy.
     pub(crate) prepare: Option<KeyId>,
+    /// The signature of the token that came along, ready for its check.
+    pub(crate) token: Option<Inverted>,
 }
 
 /// An identity, or the manifest that it takes.
@@ -41,11 +45,13 @@ enum Standing<'m> {
     Unbound(Error),
 }
 
-/// Checks key and signature: one signature check at most, none where the cache already refuses.
+/// Checks key and signature: one signature check at most, none where the cache already refuses. `token` is the text of the
+/// token that may be next: nothing of it is judged here, but its signature is made ready along with the request's.
 pub(crate) fn check<'r>(
     signed: &'r Signed<'_>,
     payload: &Payload<'_>,
     key: &PublicKey,
+    token: &[u8],
     policy: &Policy<'_>,
     keys: &Keys<'_>,
     now: UnixMillis,
@@ -63,14 +69,16 @@ pub(crate) fn check<'r>(
         Standing::Bound { agent, id, .. } => agent.table(*id),
         _ => None,
     };
-    keys.verify(key, table, &canonical::digest(&signed.document())?, signed.signature())?;
+    let (signature, token) = invert(signed.signature(), jws::signature_of(token));
+    keys.verify(key, table, &canonical::digest(&signed.document())?, &signature)?;
 
     let need = || Need::manifest(signed.manifest_url()).ok_or(Error::AgentIdInvalid);
     match standing {
         Standing::Ask => need().map(Step::Need),
         Standing::Unbound(_) => {
             let visitor = Visitor::UnidentifiedBot;
-            Ok(Step::Known(Identity { visitor, manifest: None, kid: key.kid(), refresh: None, prepare: None }))
+            let kid = key.kid();
+            Ok(Step::Known(Identity { visitor, manifest: None, kid, refresh: None, prepare: None, token }))
         }
         Standing::Bound { agent, id, kid } => {
             let refresh = if agent.lives().wants_refresh(now_s) { Some(need()?) } else { None };
@@ -81,8 +89,19 @@ pub(crate) fn check<'r>(
                 kid,
                 refresh,
                 prepare,
+                token,
             }))
         }
+    }
+}
+
+fn invert(signature: &[u8; 64], token: Option<[u8; 64]>) -> (Inverted, Option<Inverted>) {
+    match token {
+        Some(token) => {
+            let [signature, token] = Inverted::of_both(signature, &token);
+            (signature, Some(token))
+        }
+        None => (Inverted::of(signature), None),
     }
 }
 

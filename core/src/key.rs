@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::curve;
+use crate::inverted::Inverted;
 use crate::jose::jwk;
 
 pub use kid::Kid;
@@ -57,9 +58,13 @@ impl PublicKey {
     /// # Errors
     /// `SIGNATURE_INVALID`
     pub fn verify(&self, digest: &Digest, signature: &[u8; 64]) -> Result<(), Error> {
-        let signature = curve::Signature::from_bytes(signature).ok_or(Error::SignatureInvalid)?;
+        self.verify_inverted(digest, &Inverted::of(signature))
+    }
+
+    pub(crate) fn verify_inverted(&self, digest: &Digest, signature: &Inverted) -> Result<(), Error> {
+        let signature = signature.get().ok_or(Error::SignatureInvalid)?;
         checks::count();
-        if curve::verify(&self.point, digest, &signature) { Ok(()) } else { Err(Error::SignatureInvalid) }
+        if curve::verify_inverted(&self.point, digest, signature) { Ok(()) } else { Err(Error::SignatureInvalid) }
     }
 
     pub(crate) fn point(&self) -> &curve::Point {

@@ -156,6 +156,7 @@ pub mod feedback;
 mod headers;
 pub mod host;
 mod identity;
+mod inverted;
 pub mod jose;
 pub mod key;
 pub mod key_cache;

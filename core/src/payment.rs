@@ -69,7 +69,7 @@ pub(crate) fn check<'r>(
     // An agent that is not verified holds no name: a visa bound to one is not its own.
     let agent_id = if identity.visitor == Visitor::VerifiedAgent { payload.claims.agent_id } else { "" };
     let holder = Holder { agent_id, key: identity.kid };
-    let token = |text, role| visa::verify(text, role, Some(holder), policy, keys, now);
+    let token = |text, role| visa::verify_with(text, role, Some(holder), identity.token.as_ref(), policy, keys, now);
 
     let credential = headers.credential();
     let refusal = match credential {

@@ -124,7 +124,8 @@ impl<'a> Request<'a> {
 
         let (payload, bound) = self.check_text(signed, policy, now)?;
         let key = signed.public_key()?;
-        let identity = match identity::check(signed, payload, &key, policy, keys, now)? {
+        let token = if policy.requires_payment() { self.visit.headers.credential() } else { &[] };
+        let identity = match identity::check(signed, payload, &key, token, policy, keys, now)? {
             identity::Step::Need(need) => return Ok(Step::Need(need)),
             identity::Step::Known(identity) => identity,
         };

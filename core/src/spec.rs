@@ -260,6 +260,8 @@ pub mod evidence {
     pub const CHECKPOINT_RECORDS: u64 = 1_000;
     /// A checkpoint is due this long after the last one, if there is news, milliseconds.
     pub const CHECKPOINT_MS: i64 = 1_000;
-    /// Signature checks that are made at once.
-    pub const BATCH: usize = 16;
+    /// Signature checks that are gathered before they are made.
+    pub const BATCH: usize = 256;
+    /// Signatures that share inversions.
+    pub const TOGETHER: usize = 16;
 }

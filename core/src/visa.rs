@@ -2,6 +2,7 @@
 
 use crate::codec::decimal;
 use crate::codec::json::{Document, Kind, Limits, Node, Value};
+use crate::inverted::Inverted;
 use crate::jose::jws::{self, CLAIMS_MAX, copy};
 use crate::key::{Digest, Kid, PublicKey};
 use crate::key_cache::Keys;
@@ -78,6 +79,19 @@ pub fn verify<'p>(
     keys: &Keys<'_>,
     now: UnixMillis,
 ) -> Result<TokenStep<'p>, Error> {
+    verify_with(token, role, holder, None, policy, keys, now)
+}
+
+/// As [`verify`]. `ready` may be the token's signature.
+pub(crate) fn verify_with<'p>(
+    token: &[u8],
+    role: Role,
+    holder: Option<Holder<'_>>,
+    ready: Option<&Inverted>,
+    policy: &Policy<'p>,
+    keys: &Keys<'_>,
+    now: UnixMillis,
+) -> Result<TokenStep<'p>, Error> {
     let token = jws::Token::parse(token)?;
     let mut kid = [0; spec::jwt::KID_MAX];
     let header = token.header(&spec::jwt::TYPES, &mut kid)?;
@@ -107,7 +121,9 @@ pub fn verify<'p>(
             Err(set.lives().failure().unwrap_or(Error::JwtKeyUnknown))
         };
     };
-    keys.verify(&key, table, &token.digest(), token.signature())?;
+    let ready = ready.copied().filter(|ready| ready.is(token.signature()));
+    let signature = ready.unwrap_or_else(|| Inverted::of(token.signature()));
+    keys.verify(&key, table, &token.digest(), &signature)?;
 
     let refresh = set.lives().wants_refresh(now_s).then_some(need);
     let Claimed { jti, amount, exp_s, bound } = claims.check(policy, role, holder, now.s())?;

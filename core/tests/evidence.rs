@@ -7,8 +7,8 @@ mod evidence {
 
 use imagxp::broker::{PublishedKey, Visa, issue_visa, write_jwks};
 use imagxp::evidence::{
-    Check, Decided, Decision, Document, Fault, Fetched, Finding, Findings, Head, Log, Record, Summary, Target, What,
-    find_key, verify_checks, write_checkpoint, write_decision, write_document,
+    Check, Decided, Decision, Document, Fault, Fetched, Finding, Findings, Head, Log, Record, Summary, Tables, Target,
+    What, find_key, verify_checks, write_checkpoint, write_decision, write_document,
 };
 use imagxp::key::sha256;
 use imagxp::visa::Holder;
@@ -318,13 +318,22 @@ fn checks_in_a_batch() {
     let (decisions, documents) = decisions(&book.text);
     let checks: Vec<Check> = decisions.iter().zip(1..).flat_map(|(decision, line)| decision.checks(line)).collect();
     assert_eq!(checks.iter().map(|check| check.line).collect::<Vec<_>>(), [1, 2, 2, 3, 4]);
-    let mut good = [false; 5];
-    assert!(verify_checks(&checks, &mut good));
     let mut bad = checks.clone();
     bad[3].digest[0] ^= 1;
-    assert!(!verify_checks(&bad, &mut good));
-    assert_eq!(good, [true, true, true, false, true]);
-    assert!(!verify_checks(&checks, &mut [false; 4]));
+    bad[4].signature = [0; 64];
+    // No memory, too little, for one key, and for more than there are.
+    for words in [0, 100, Tables::words(1), Tables::words(5)] {
+        let mut memory = vec![7; words];
+        let mut tables = Tables::new(&mut memory);
+        for _ in 0..3 {
+            let mut good = [false; 5];
+            assert!(verify_checks(&checks, &mut tables, &mut good));
+            assert!(!verify_checks(&bad, &mut tables, &mut good));
+            assert_eq!(good, [true, true, true, false, false]);
+            assert!(!verify_checks(&checks, &mut tables, &mut [false; 4]));
+            assert!(verify_checks(&[], &mut tables, &mut []));
+        }
+    }
     let unchecked = decisions[1].prove_unchecked(&documents, &mut [0; 65_536]).unwrap();
     assert_eq!((unchecked.signature, unchecked.visa), (Finding::Unknown, Finding::Unknown));
     assert_eq!((unchecked.manifest, unchecked.visa_key), (Finding::Proven, Finding::Proven));

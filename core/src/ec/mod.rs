@@ -42,7 +42,7 @@ mod word;
 pub use batch::{BatchItem, verify_batch};
 pub use sign::SecretScalar;
 pub use table::Shape;
-pub use verify::{verify, verify_prepared};
+pub use verify::{verify, verify_inverted, verify_prepared, verify_prepared_inverted};
 
 use field::Fe;
 use point::Affine;
@@ -110,6 +110,33 @@ impl Signature {
     #[must_use]
     pub fn to_bytes(&self) -> [u8; 64] {
         join(&self.r.to_bytes(), &self.s.to_bytes())
+    }
+
+    /// With 1/s: for who verifies the same signature more than once.
+    #[must_use]
+    pub fn invert(&self) -> Inverted {
+        Inverted { r: self.r, s_inverse: self.s.invert_vartime() }
+    }
+
+    /// Both with 1/s, for one inversion and three multiplications.
+    #[must_use]
+    pub fn invert_both(&self, other: &Self) -> [Inverted; 2] {
+        // Montgomery's products: this is R/(s·t), which times t is 1/s again.
+        let inverse = self.s.mul_over_r(&other.s).invert_vartime();
+        [(self.r, &other.s), (other.r, &self.s)].map(|(r, rest)| Inverted { r, s_inverse: inverse.mul_over_r(rest) })
+    }
+}
+
+/// A signature with 1/s, which is a tenth of the cost of its verification.
+#[derive(Clone, Copy)]
+pub struct Inverted {
+    r: Scalar,
+    s_inverse: Scalar,
+}
+
+impl core::fmt::Debug for Inverted {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Inverted")
     }
 }
 

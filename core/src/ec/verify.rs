@@ -8,14 +8,19 @@ use super::point::{Affine, Entry, Xyzz};
 use super::scalar::{N, Scalar, SignedBits, signed_bits_of_u1_u2};
 use super::table::Shape;
 use super::word::{WORDS, add_carry};
-use super::{Point, Signature, wnaf};
+use super::{Inverted, Point, Signature, wnaf};
 
 /// Whether `signature` is that of `point`'s owner over `digest`, for a key without a table.
 #[must_use]
 pub fn verify(point: &Point, digest: &[u8; 32], signature: &Signature) -> bool {
-    let s_inverse = signature.s.invert_vartime();
-    let [u1, _] = signed_bits_of_u1_u2(digest, &signature.r, &s_inverse);
-    let u2 = signature.r.mul(&s_inverse);
+    verify_inverted(point, digest, &signature.invert())
+}
+
+/// As [`verify`], of a signature whose 1/s is there already.
+#[must_use]
+pub fn verify_inverted(point: &Point, digest: &[u8; 32], signature: &Inverted) -> bool {
+    let [u1, _] = signed_bits_of_u1_u2(digest, &signature.r, &signature.s_inverse);
+    let u2 = signature.r.mul(&signature.s_inverse);
     let sum = wnaf::multiply(&point.0, &u2, &Terms::new(generator::COMB, &u1));
     has_x(&sum, &signature.r)
 }
@@ -26,10 +31,15 @@ pub fn verify(point: &Point, digest: &[u8; 32], signature: &Signature) -> bool {
 /// damaged or made for another shape gives a wrong verdict, and does no other harm.
 #[must_use]
 pub fn verify_prepared(table: &[u64], shape: Shape, digest: &[u8; 32], signature: &Signature) -> bool {
+    verify_prepared_inverted(table, shape, digest, &signature.invert())
+}
+
+/// As [`verify_prepared`], of a signature whose 1/s is there already.
+#[must_use]
+pub fn verify_prepared_inverted(table: &[u64], shape: Shape, digest: &[u8; 32], signature: &Inverted) -> bool {
     let Some(words) = table.get(..shape.words()) else { return false };
     let (entries, _) = words.as_chunks();
-    let s_inverse = signature.s.invert_vartime();
-    let [u1, u2] = signed_bits_of_u1_u2(digest, &signature.r, &s_inverse);
+    let [u1, u2] = signed_bits_of_u1_u2(digest, &signature.r, &signature.s_inverse);
     let sum = add_combs(&Terms::new(generator::COMB, &u1), &Terms::new(shape.comb(), &u2), entries);
     has_x(&sum, &signature.r)
 }

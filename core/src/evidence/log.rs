@@ -1,6 +1,6 @@
 //! A whole log, verified line by line in a few hundred bytes of state.
 
-use super::prove::{Check, Checks};
+use super::checks::{Check, Checks};
 use super::write::checkpoint_digest;
 use super::{Head, Record};
 use crate::key::{Digest, PublicKey, sha256};
@@ -167,7 +167,7 @@ impl<'k> Log<'k> {
         Err(self.fault(What::Signature))
     }
 
-    /// As [`Self::line`], but leaves the check of a checkpoint's signature to the caller, who makes up to sixteen at once
+    /// As [`Self::line`], but leaves the check of a checkpoint's signature to the caller, who makes many at once
     /// ([`super::verify_checks`]).
     ///
     /// # Errors

@@ -21,6 +21,7 @@
 //!   log: checkpoints that were handed to others in time are what stands against that. Lines behind the last checkpoint
 //!   are [`Summary::unsealed`]: the end of a log can be cut off there, and an unsigned last line altered.
 
+mod checks;
 mod log;
 mod prove;
 mod record;
@@ -31,8 +32,9 @@ use sha2::{Digest as _, Sha256};
 use crate::key::{Digest, PublicKey};
 use crate::spec;
 
+pub use checks::{Check, Checks, Tables, verify_checks};
 pub use log::{Fault, Log, State, Summary, What};
-pub use prove::{Check, Checks, Finding, Findings, verify_checks};
+pub use prove::{Finding, Findings};
 pub use record::{Checkpoint, Decision, Document, Outcome, Record, Target};
 pub use write::{Decided, Fetched, write_checkpoint, write_decision, write_document};
 

@@ -1,5 +1,6 @@
 //! What one decision proves, offline, with its documents: signatures, manifest, visa, and what was bound.
 
+use super::checks::{Check, Checks};
 use super::log::What;
 use super::{Decision, Document, Outcome, Target};
 use crate::claims;
@@ -7,44 +8,10 @@ use crate::codec::json::{self, Kind, Limits, Node};
 use crate::headers::{self, Name};
 use crate::jose::jwk::{self, Jwk};
 use crate::jose::jws::Token;
-use crate::key::{Digest, PublicKey};
+use crate::key::PublicKey;
 use crate::policy::ResourceBinding;
 use crate::url::{self, Bound};
 use crate::{Error, Proof, canonical, manifest, spec};
-
-/// A signature that is still to be checked: sixteen of them are cheaper at once than one by one.
-#[derive(Clone, Copy, Debug)]
-pub struct Check {
-    /// Which line of the log it is of; 0 outside a log.
-    pub line: u64,
-    /// Whose it must be.
-    pub key: PublicKey,
-    /// What it must be over.
-    pub digest: Digest,
-    /// `r || s`
-    pub signature: [u8; 64],
-}
-
-impl Check {
-    /// Makes the check.
-    ///
-    /// # Errors
-    /// `SIGNATURE_INVALID`
-    pub fn verify(&self) -> Result<(), Error> {
-        self.key.verify(&self.digest, &self.signature)
-    }
-}
-
-/// The checks of one line: a checkpoint's, or a decision's request and token.
-pub type Checks = heapless::Vec<Check, 2>;
-
-/// Makes many checks; writes for each whether it holds. Whether all do.
-pub fn verify_checks(checks: &[Check], good: &mut [bool]) -> bool {
-    for (check, good) in checks.iter().zip(good.iter_mut()) {
-        *good = check.verify().is_ok();
-    }
-    good.len() >= checks.len() && good.iter().take(checks.len()).all(|good| *good)
-}
 
 /// What became of one question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -52,9 +52,8 @@ impl<'t> Token<'t> {
         // Without an early end, so that compilers make vector code of it.
         let dotless = claims.iter().fold(true, |dotless, byte| dotless & (*byte != b'.'));
         let good = dotless && !header.is_empty() && (1..=spec::jwt::PAYLOAD_MAX).contains(&claims.len());
-        let mut bytes = [0; 64];
-        let whole = good && base64::url_decode(signature, &mut bytes).is_ok_and(|bytes| bytes.len() == 64);
-        whole.then_some(Self { header, claims, signature: bytes, signed })
+        let signature = signature_of(signature).filter(|_| good)?;
+        Some(Self { header, claims, signature, signed })
     }
 
     /// Reads the header; `types` are the `typ` values that are good here besides an absent one.
@@ -102,6 +101,13 @@ impl<'t> Token<'t> {
     pub fn signature(&self) -> &[u8; 64] {
         &self.signature
     }
+}
+
+/// The signature of what may be a token, if it ends like one. Nothing else of it is looked at.
+pub(crate) fn signature_of(text: &[u8]) -> Option<[u8; 64]> {
+    let (_, signature) = text.split_at_checked(text.len().checked_sub(spec::jwt::SIGNATURE_LEN)?)?;
+    let mut bytes = [0; 64];
+    base64::url_decode(signature, &mut bytes).is_ok_and(|bytes| bytes.len() == 64).then_some(bytes)
 }
 
 /// Copies a text into `memory`, escapes resolved; none if it does not fit.

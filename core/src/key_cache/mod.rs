@@ -13,6 +13,7 @@ mod tables;
 use sha2::{Digest as _, Sha256};
 
 use crate::curve;
+use crate::inverted::Inverted;
 use crate::key::{Digest, PublicKey, checks, sha256};
 use crate::manifest;
 use crate::need::{Answer, Kind, Need};
@@ -443,14 +444,14 @@ impl<'m> Keys<'m> {
         key: &PublicKey,
         table: Option<usize>,
         digest: &Digest,
-        signature: &[u8; 64],
+        signature: &Inverted,
     ) -> Result<(), Error> {
         let Some(table) = table.and_then(|table| self.table(table, key)) else {
-            return key.verify(digest, signature);
+            return key.verify_inverted(digest, signature);
         };
-        let signature = curve::Signature::from_bytes(signature).ok_or(Error::SignatureInvalid)?;
+        let signature = signature.get().ok_or(Error::SignatureInvalid)?;
         checks::count();
-        if curve::verify_prepared(table, self.layout.shape, digest, &signature) {
+        if curve::verify_prepared_inverted(table, self.layout.shape, digest, signature) {
             Ok(())
         } else {
             Err(Error::SignatureInvalid)

@@ -1,7 +1,7 @@
-//! A whole log, verified as it streams by: the chain at once, signatures sixteen at a time.
+//! A whole log, verified as it streams by: the chain at once, signatures in batches, with tables for keys that come again.
 
 use imagxp::UnixMillis;
-use imagxp::evidence::{Check, Finding, Findings, Head, Log, Outcome, Record, Summary, What, verify_checks};
+use imagxp::evidence::{Check, Finding, Findings, Head, Log, Outcome, Record, Summary, Tables, What, verify_checks};
 use imagxp::{Error, PublicKey, spec};
 
 use super::documents::Documents;
@@ -20,6 +20,7 @@ pub(super) struct Audit<'k> {
     /// Lines whose signatures are still to be checked.
     pending: Vec<Pending>,
     checks: Vec<Check>,
+    tables: Tables<'k>,
     scratch: Vec<u8>,
     anchor: Option<Head>,
     pub(super) found: Found,
@@ -50,13 +51,17 @@ enum Of {
 }
 
 impl<'k> Audit<'k> {
-    /// By these keys of the publisher; `anchor` is a head that was kept elsewhere.
-    pub(super) fn new(keys: &'k [PublicKey], anchor: Option<Head>) -> Self {
+    /// Words of memory for prepared keys.
+    pub(super) const WORDS: usize = Tables::words(64);
+
+    /// By these keys of the publisher, with [`Self::WORDS`] of memory; `anchor` is a head that was kept elsewhere.
+    pub(super) fn new(keys: &'k [PublicKey], memory: &'k mut [u64], anchor: Option<Head>) -> Self {
         Self {
             log: Log::new(keys),
             documents: Documents::default(),
             pending: Vec::new(),
             checks: Vec::new(),
+            tables: Tables::new(memory),
             scratch: vec![0; spec::document::JWKS_MAX],
             anchor,
             found: Found::default(),
@@ -124,7 +129,7 @@ impl<'k> Audit<'k> {
     /// Makes the checks that are due, and judges the lines that wait for them.
     fn settle(&mut self) {
         let mut good = vec![false; self.checks.len()];
-        verify_checks(&self.checks, &mut good);
+        verify_checks(&self.checks, &mut self.tables, &mut good);
         let mut good = good.into_iter();
         for pending in std::mem::take(&mut self.pending) {
             let good: Vec<bool> = good.by_ref().take(pending.checks).collect();

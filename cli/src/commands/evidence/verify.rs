@@ -85,7 +85,8 @@ impl Verify {
         let keys = self.keys()?;
         let (mut lines, total) = Lines::open(&self.log)?;
         let mut progress = Progress::new(total);
-        let mut audit = Audit::new(&keys, self.head);
+        let mut memory = vec![0; Audit::WORDS];
+        let mut audit = Audit::new(&keys, &mut memory, self.head);
         let mut rest = Vec::new();
         while let Some(line) = lines.next()? {
             match line {
