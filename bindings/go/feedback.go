@@ -64,6 +64,56 @@ func hedge() *[32]byte {
 	return random
 }
 
+// Judgement is feedback that has been verified.
+type Judgement struct {
+	// Score is how good the content was, in millionths, and Payment what that does to the payment: the exact score decides.
+	Score   uint32
+	Payment PaymentOutcome
+	// Reasons are why.
+	Reasons []Reason
+	// At is when it was written.
+	At time.Time
+	// URL is what was fetched: any text, to be printed with care. ID is its own name, VisaID the jti of the visa that paid.
+	URL, ID, VisaID string
+	// Request is the SHA-256 of [Verdict].Payload of the request that is judged; zeros if it names none.
+	Request [32]byte
+}
+
+// PaymentOutcome is what feedback does to a payment.
+type PaymentOutcome int32
+
+// The outcomes.
+const (
+	ReleasePayment PaymentOutcome = 1 + iota
+	WithholdPayment
+	UnchangedPayment
+)
+
+// VerifyFeedback verifies feedback in either form, the compact JWS or the reference's object. Call it after the agent's identity is
+// verified, never before: agentID and publicKey are those of the verified request. audiences are the reader's names, one of which it
+// must be for; none: any. ErrFeedbackInvalid, whatever is wrong with it.
+func VerifyFeedback(feedback, agentID, publicKey string, audiences ...string) (*Judgement, error) {
+	return verifyFeedback(feedback, agentID, publicKey, audiences, time.Now())
+}
+
+func verifyFeedback(feedback, agentID, publicKey string, audiences []string, now time.Time) (*Judgement, error) {
+	if len(audiences) > abi.AudiencesMax {
+		return nil, ErrABIArgument
+	}
+	found, status := abi.VerifyFeedback(feedback, agentID, publicKey, audiences, now.UnixMilli())
+	if status != abi.OK {
+		return nil, Code(status)
+	}
+	judgement := &Judgement{Score: found.Score, Payment: PaymentOutcome(found.Outcome), At: time.UnixMilli(found.TsMs), URL: found.URL,
+		ID: found.JTI, VisaID: found.Visa, Request: found.Request}
+	for reason := SEOSpam; reason <= LowQualitySpam; reason++ {
+		if found.Reasons&(1<<reason) != 0 {
+			judgement.Reasons = append(judgement.Reasons, reason)
+		}
+	}
+	return judgement, nil
+}
+
 const feedbackPath = "/feedback"
 
 // SendFeedback sends feedback to the broker, which settles the payment of the visa that it names. The answer is the broker's, JSON.

@@ -27,9 +27,11 @@ type profileRow struct {
 
 func profile(t *testing.T, name string) []profileRow {
 	t.Helper()
-	var file struct{ Tests []profileRow }
-	loadVectors(t, "profile/"+name+".json", &file)
-	return file.Tests
+	var rows []profileRow
+	for _, raw := range loadRows(t, vectorFolder(t), "profile/"+name+".json") {
+		rows = append(rows, decode[profileRow](t, raw))
+	}
+	return rows
 }
 
 func (r *profileRow) text(t *testing.T) string {
@@ -47,7 +49,7 @@ func unhex(t *testing.T, text string) []byte {
 }
 
 func TestVectorsOfTheProfile(t *testing.T) {
-	count := &tally{t: t}
+	count, agent := &tally{t: t}, newTestAgent(t, vectorAgent)
 	for _, row := range profile(t, "ssrf_address") {
 		address := must(netip.ParseAddr(row.text(t)))(t)
 		count.check("ssrf_address", row.ID, statusName(abi.MayConnect(address.AsSlice())), row.Expect)
@@ -78,7 +80,7 @@ func TestVectorsOfTheProfile(t *testing.T) {
 			if name == "timestamp" && row.Ms != 0 {
 				now = max(row.Ms, 1)
 			}
-			got := spoilt(t, now, 300_000, 60_000, object{member: row.In})
+			got := spoilt(t, agent, now, 300_000, 60_000, object{member: row.In})
 			count.check(name, row.ID, got, told(row.Expect))
 		}
 	}
@@ -91,7 +93,7 @@ func TestVectorsOfTheProfile(t *testing.T) {
 		if in[0] <= 0 || ts.Year() < 1970 || ts.Year() > 9999 {
 			continue
 		}
-		got := spoilt(t, in[0], in[2], in[3], object{"ts": marshal(ts.Format("2006-01-02T15:04:05.000Z"))})
+		got := spoilt(t, agent, in[0], in[2], in[3], object{"ts": marshal(ts.Format("2006-01-02T15:04:05.000Z"))})
 		count.check("time_window", row.ID, got, told(row.Expect))
 	}
 	count.done()
@@ -106,14 +108,14 @@ func statusName(status int32) string {
 
 // spoilt judges a request whose signature is somebody else's: whatever is judged before the signature is told, and the rest is
 // SIGNATURE_INVALID.
-func spoilt(t *testing.T, nowMs, windowMs, skewMs int64, members object) string {
+func spoilt(t *testing.T, agent *Agent, nowMs, windowMs, skewMs int64, members object) string {
 	t.Helper()
 	payload := object{"v": marshal("1.1"), "ts": marshal("2026-01-26T12:00:00.000Z"), "nonce": marshal("0f0e0d0c-0b0a-4908-8706-050403020100"),
 		"agent_id": marshal(vectorAgent), "resource": marshal(testOrigin + "/posts/a"), "purpose": marshal("RAG_RETRIEVAL")}
 	maps.Copy(payload, members)
 	s := must(newSite(string(marshal(map[string]any{"allowRAG": true, "window": windowMs, "skew": skewMs})), false))(t)
 	header := make(http.Header)
-	must(vectorVisitor(t).Sign(Claims{Resource: testOrigin + "/posts/a", Purpose: RAGRetrieval, Now: time.UnixMilli(vectorNow)}))(t).Set(header)
+	must(agent.Sign(Claims{Resource: testOrigin + "/posts/a", Purpose: RAGRetrieval, Now: time.UnixMilli(vectorNow)}))(t).Set(header)
 	header.Set(HeaderPayload, base64.StdEncoding.EncodeToString(marshal(payload)))
 	got, _ := s.judge(t, header, nowMs)
 	return got
@@ -124,33 +126,4 @@ func told(code string) string {
 		return "SIGNATURE_INVALID"
 	}
 	return code
-}
-
-// The keys of the reference, in all the forms in which it wrote them.
-func TestVectorsOfKeys(t *testing.T) {
-	var file struct {
-		Vectors []struct {
-			ID     string
-			Scalar string `json:"private_scalar_hex"`
-			X      string `json:"public_x_hex"`
-			Y      string `json:"public_y_hex"`
-		}
-	}
-	loadVectors(t, "interop/keys.json", &file)
-	const spki = "3059301306072a8648ce3d020106082a8648ce3d03010703420004"
-	for _, row := range file.Vectors {
-		if row.Scalar == "" {
-			continue
-		}
-		key := must(ParseKey(row.Scalar))(t)
-		if want := base64.StdEncoding.EncodeToString(unhex(t, spki+row.X+row.Y)); key.PublicKey() != want {
-			t.Errorf("%s: %s", row.ID, key.PublicKey())
-		}
-		for _, export := range []func() ([]byte, error){key.Export, key.ExportPEM} {
-			again := must(ParseKey(string(must(export())(t))))(t)
-			if again.KeyID() != key.KeyID() {
-				t.Errorf("%s: an exported key is another", row.ID)
-			}
-		}
-	}
 }

@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,24 +27,42 @@ const (
 
 type object = map[string]json.RawMessage
 
-func loadVectors(t *testing.T, file string, into any) bool {
-	t.Helper()
-	folder := os.Getenv("IMAGXP_VECTORS")
-	if folder == "" {
-		folder = filepath.Join(repository(t), "vectors")
+// ownVectors is the project's own folder; vectorFolder the one that is run.
+func ownVectors(t *testing.T) string { return filepath.Join(repository(t), "vectors") }
+
+func vectorFolder(t *testing.T) string {
+	if folder := os.Getenv("IMAGXP_VECTORS"); folder != "" {
+		return folder
 	}
+	return ownVectors(t)
+}
+
+// loadRows reads the rows of a file; none, and said so, where it is not there.
+func loadRows(t *testing.T, folder, file string) []json.RawMessage {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join(folder, file))
 	if errors.Is(err, fs.ErrNotExist) {
 		t.Logf("%s: not there, skipped", file)
-		return false
+		return nil
 	}
-	if err == nil {
-		err = json.Unmarshal(text, into)
+	var rows []json.RawMessage
+	var document struct{ Vectors, Tests []json.RawMessage }
+	if err == nil && json.Unmarshal(text, &rows) != nil {
+		err = json.Unmarshal(text, &document)
 	}
 	if err != nil {
 		t.Fatalf("%s: %v", file, err)
 	}
-	return true
+	return append(append(rows, document.Vectors...), document.Tests...)
+}
+
+func decode[T any](t *testing.T, raw json.RawMessage) T {
+	t.Helper()
+	var row T
+	if err := json.Unmarshal(raw, &row); err != nil {
+		t.Fatalf("%v: %.200s", err, raw)
+	}
+	return row
 }
 
 // site is a publisher in a closed world, by the clock of its row.
@@ -100,6 +120,7 @@ type vectorRow struct {
 	CheckPayment       string                     `json:"check_payment_returns"`
 	Headers            map[string]string
 	VisitorType        string `json:"visitor_type"`
+	Expect             string
 	Steps              []vectorRow
 	Token              string
 	JWKS, JWKSHTTP     json.RawMessage
@@ -193,10 +214,12 @@ func wireBytes(value string) string {
 	return string(wire)
 }
 
-// tally counts, and compares with the recorded code; a row without one is judged by accept or reject alone.
+// tally counts, and compares.
 type tally struct {
 	t              *testing.T
 	passed, failed int
+	codes          map[string]map[string]string
+	own            map[string]map[string]any
 }
 
 func (c *tally) check(file, id, got, want string) {
@@ -208,16 +231,38 @@ func (c *tally) check(file, id, got, want string) {
 	c.t.Errorf("%s %s: got %s, wanted %s", file, id, got, want)
 }
 
-func (c *tally) code(codes map[string]map[string]string, file, id, got, expect string) {
-	if want, recorded := codes[file][id]; recorded {
+// code compares with the recorded code of a row of ours; of any other row, with whether it is admitted.
+func (c *tally) code(file string, raw json.RawMessage, id, got, expect string) {
+	c.t.Helper()
+	name, _, _ := strings.Cut(id, "#")
+	if want, recorded := c.recorded(file)[id]; recorded && reflect.DeepEqual(c.own[file][name], decode[any](c.t, raw)) {
 		c.check(file, id, got, want)
 		return
 	}
-	accepted := "reject"
-	if got == "OK" {
-		accepted = "accept"
+	c.check(file, id, accepted(got == "OK"), expect)
+}
+
+func accepted(is bool) string {
+	if is {
+		return "accept"
 	}
-	c.check(file, id, accepted, expect)
+	return "reject"
+}
+
+// recorded are the codes of our own file, and with them its rows.
+func (c *tally) recorded(file string) map[string]string {
+	c.t.Helper()
+	if c.codes == nil {
+		text := must(os.ReadFile(filepath.Join(ownVectors(c.t), "interop_codes.json")))(c.t)
+		c.codes, c.own = decode[map[string]map[string]string](c.t, text), make(map[string]map[string]any)
+	}
+	if c.own[file] == nil {
+		c.own[file] = make(map[string]any)
+		for _, raw := range loadRows(c.t, ownVectors(c.t), file) {
+			c.own[file][decode[struct{ ID string }](c.t, raw).ID] = decode[any](c.t, raw)
+		}
+	}
+	return c.codes[file]
 }
 
 // done says the counts. A folder of others may lack whole areas; ours may not.
@@ -228,33 +273,20 @@ func (c *tally) done() {
 	}
 }
 
-type vectorFile struct {
-	Vectors []struct {
-		vectorRow
-		Expect string
-		Steps  []struct {
-			vectorRow
-			Expect string
-		}
-	}
-}
-
 func TestVectorsOfRequests(t *testing.T) {
-	codes, count := map[string]map[string]string{}, &tally{t: t}
-	loadVectors(t, "interop_codes.json", &codes)
+	count := &tally{t: t}
 	for _, area := range []string{"requests_accepted", "requests_rejected", "requests_encoding_quirks", "manifests", "policy", "heuristics"} {
 		file := "interop/" + area + ".json"
-		var rows vectorFile
-		loadVectors(t, file, &rows)
-		for _, row := range rows.Vectors {
+		for _, raw := range loadRows(t, vectorFolder(t), file) {
+			row := decode[vectorRow](t, raw)
 			nowMs := max(row.NowMs, 1)
 			s, err := row.site(t, nowMs)
 			if err != nil {
-				count.code(codes, file, row.ID, codeName(err), row.Expect)
+				count.code(file, raw, row.ID, codeName(err), row.Expect)
 				continue
 			}
 			got, verdict := s.judge(t, row.header(), nowMs)
-			count.code(codes, file, row.ID, got, row.Expect)
+			count.code(file, raw, row.ID, got, row.Expect)
 			if got == "OK" && row.VisitorType != "" {
 				count.check(file, row.ID, verdict.Visitor.String(), row.VisitorType)
 			}
@@ -262,36 +294,40 @@ func TestVectorsOfRequests(t *testing.T) {
 	}
 	for _, area := range []string{"replay", "replay_profile"} {
 		file := "interop/" + area + ".json"
-		var rows vectorFile
-		loadVectors(t, file, &rows)
-		for _, row := range rows.Vectors {
+		for _, raw := range loadRows(t, vectorFolder(t), file) {
+			row := decode[vectorRow](t, raw)
 			s := must(row.site(t, row.Steps[0].NowMs))(t)
 			for place, step := range row.Steps {
 				got, _ := s.judge(t, step.header(), step.NowMs)
-				count.code(codes, file, row.ID+"#"+strconv.Itoa(place), got, step.Expect)
+				count.code(file, raw, row.ID+"#"+strconv.Itoa(place), got, step.Expect)
 			}
 		}
 	}
 	count.done()
 }
 
+// vectorVisitor is the agent of a set: it has the key `key-agent` of that set.
 func vectorVisitor(t *testing.T) *Agent {
 	t.Helper()
-	return must(NewAgent(vectorAgent, must(ParseKey(vectorKey))(t)))(t)
+	key := vectorKey
+	for _, raw := range loadRows(t, vectorFolder(t), "interop/keys.json") {
+		if row := decode[keyRow](t, raw); row.ID == "key-agent" {
+			key = row.Scalar
+		}
+	}
+	return must(NewAgent(vectorAgent, must(ParseKey(key))(t)))(t)
 }
 
 func TestVectorsOfVisas(t *testing.T) {
-	codes, count, agent := map[string]map[string]string{}, &tally{t: t}, vectorVisitor(t)
-	loadVectors(t, "interop_codes.json", &codes)
+	count, agent := &tally{t: t}, vectorVisitor(t)
 	for _, file := range []string{"interop/visas_accepted.json", "interop/visas_rejected.json"} {
-		var rows vectorFile
-		loadVectors(t, file, &rows)
-		for _, row := range rows.Vectors {
+		for _, raw := range loadRows(t, vectorFolder(t), file) {
+			row := decode[vectorRow](t, raw)
 			policy := marshal(map[string]any{"allowTraining": true, "allowRAG": true, "requiresPayment": true, "resource_binding": "off",
 				"audiences": []string{row.audience()}, "monetization": map[string]string{"brokerUrl": row.BrokerURL}})
 			s, err := newSite(string(policy), false)
 			if err != nil {
-				count.code(codes, file, row.ID, codeName(err), row.Expect)
+				count.code(file, raw, row.ID, codeName(err), row.Expect)
 				continue
 			}
 			s.network.put("https://"+vectorAgent+ManifestPath, manifestOf(vectorAgent, agent.PublicKey()))
@@ -302,7 +338,7 @@ func TestVectorsOfVisas(t *testing.T) {
 			must(agent.Sign(Claims{Resource: testOrigin + "/posts/a", Purpose: RAGRetrieval, Now: time.UnixMilli(row.NowMs)}))(t).Set(header)
 			header.Set(HeaderCredential, row.Token)
 			got, _ := s.judge(t, header, row.NowMs)
-			count.code(codes, file, row.ID, got, row.Expect)
+			count.code(file, raw, row.ID, got, row.Expect)
 		}
 	}
 	count.done()

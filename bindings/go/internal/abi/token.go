@@ -65,6 +65,48 @@ static imagxp_status imagxp_go_jwks(const char *block, const uint32_t *lens, uin
     return imagxp_jwks_write(keys, count, imagxp_go_buf(out, out_len), needed);
 }
 
+// The block holds the feedback, agent_id, public_key, and then the audiences, at most sixteen.
+static imagxp_status imagxp_go_feedback_verify(const char *block, const uint32_t *lens, uint32_t audiences, int64_t now_ms,
+                                               uint8_t *scratch, imagxp_judgement *judgement)
+{
+    imagxp_str feedback = imagxp_go_next(&block, lens[0]);
+    imagxp_str agent_id = imagxp_go_next(&block, lens[1]);
+    imagxp_str public_key = imagxp_go_next(&block, lens[2]);
+    imagxp_str names[16];
+    uint32_t i;
+    for (i = 0; i < audiences; i++) {
+        names[i] = imagxp_go_next(&block, lens[3 + i]);
+    }
+    IMAGXP_INIT(judgement);
+    return imagxp_feedback_verify(feedback, agent_id, public_key, names, audiences, now_ms,
+                                  imagxp_go_buf(scratch, IMAGXP_FEEDBACK_LEN), judgement);
+}
+
+static imagxp_status imagxp_go_provenance(const uint64_t *key, int32_t origin, const uint8_t *hedge, int64_t now_ms,
+                                          uint8_t *out, imagxp_provenance *headers)
+{
+    IMAGXP_INIT(headers);
+    return imagxp_provenance_sign((const imagxp_key *)key, origin, hedge, 0, now_ms,
+                                  imagxp_go_buf(out, IMAGXP_PROVENANCE_LEN), headers);
+}
+
+// The block holds public key, content origin, signature, ts.
+static imagxp_status imagxp_go_provenance_verify(const char *block, const uint32_t *lens, int64_t now_ms,
+                                                 uint32_t window_ms, uint32_t skew_ms, int32_t *origin, int64_t *ts_ms)
+{
+    imagxp_str public_key = imagxp_go_next(&block, lens[0]);
+    imagxp_str content_origin = imagxp_go_next(&block, lens[1]);
+    imagxp_str signature = imagxp_go_next(&block, lens[2]);
+    imagxp_str ts = imagxp_go_next(&block, lens[3]);
+    return imagxp_provenance_verify(public_key, content_origin, signature, ts, now_ms, window_ms, skew_ms, origin, ts_ms);
+}
+
+#cgo noescape imagxp_go_feedback_verify
+#cgo nocallback imagxp_go_feedback_verify
+#cgo noescape imagxp_go_provenance
+#cgo nocallback imagxp_go_provenance
+#cgo noescape imagxp_go_provenance_verify
+#cgo nocallback imagxp_go_provenance_verify
 #cgo noescape imagxp_go_feedback
 #cgo nocallback imagxp_go_feedback
 #cgo noescape imagxp_go_jwks
@@ -105,6 +147,54 @@ func (k *Key) SignFeedback(f *Feedback, hedge *[32]byte, nowMs int64) ([]byte, i
 	status := C.imagxp_go_feedback(wordsPtr(k[:]), (*C.char)(unsafePointer(block)), &lens[0], C.uint32_t(f.Score), C.int32_t(f.Reason),
 		bytesPtr(hedge[:]), C.int64_t(nowMs), bytesPtr(out), C.size_t(len(out)), &needed)
 	return out[:min(int(needed), len(out))], int32(status)
+}
+
+// AudiencesMax is how many names a reader of feedback has at most.
+const AudiencesMax = 16
+
+// Judgement is verified feedback.
+type Judgement struct {
+	Score          uint32
+	Outcome        int32
+	Reasons        uint32
+	TsMs           int64
+	URL, JTI, Visa string
+	Request        [32]byte
+}
+
+// VerifyFeedback verifies feedback, for at most AudiencesMax names.
+func VerifyFeedback(feedback, agentID, publicKey string, audiences []string, nowMs int64) (Judgement, int32) {
+	block, lens := texts(append([]string{feedback, agentID, publicKey}, audiences...)...)
+	scratch := make([]C.uint8_t, C.IMAGXP_FEEDBACK_LEN)
+	var j C.imagxp_judgement
+	status := C.imagxp_go_feedback_verify((*C.char)(unsafePointer(block)), &lens[0], C.uint32_t(len(audiences)), C.int64_t(nowMs), &scratch[0], &j)
+	if status != OK {
+		return Judgement{}, int32(status)
+	}
+	text := func(span C.imagxp_span) string { return string(spanOf(scratch, span)) }
+	return Judgement{uint32(j.score), int32(j.outcome), uint32(j.reasons), int64(j.ts_ms), text(j.url), text(j.jti), text(j.visa), digest(j.request)}, OK
+}
+
+// Provenance are the header values that say where a response's content comes from.
+type Provenance struct{ Origin, Signature, TS string }
+
+// SignProvenance signs where content comes from.
+func (k *Key) SignProvenance(origin int32, hedge *[32]byte, nowMs int64) (Provenance, int32) {
+	out := make([]C.uint8_t, C.IMAGXP_PROVENANCE_LEN)
+	var headers C.imagxp_provenance
+	status := C.imagxp_go_provenance(wordsPtr(k[:]), C.int32_t(origin), bytesPtr(hedge[:]), C.int64_t(nowMs), &out[0], &headers)
+	text := func(span C.imagxp_span) string { return string(spanOf(out, span)) }
+	return Provenance{text(headers.origin), text(headers.signature), text(headers.ts)}, int32(status)
+}
+
+// VerifyProvenance verifies it by the publisher's public key.
+func VerifyProvenance(publicKey string, p *Provenance, nowMs int64, windowMs, skewMs uint32) (origin int32, tsMs int64, status int32) {
+	block, lens := texts(publicKey, p.Origin, p.Signature, p.TS)
+	var from C.int32_t
+	var ts C.int64_t
+	status = int32(C.imagxp_go_provenance_verify((*C.char)(unsafePointer(block)), &lens[0], C.int64_t(nowMs), C.uint32_t(windowMs),
+		C.uint32_t(skewMs), &from, &ts))
+	return int32(from), int64(ts), status
 }
 
 // Visa is what a visa says.
