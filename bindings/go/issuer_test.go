@@ -32,6 +32,12 @@ func TestIssuedVisasPay(t *testing.T) {
 		return publisher.Check(t.Context(), r)
 	}
 	visa := must(issuer.IssueVisa(good))(t)
+	if token, err := publisher.VerifyToken(t.Context(), VisaToken, visa, agent.ID(), agent.PublicKey()); err != nil || token.ID != "1" || !token.Bound || token.AmountMicros != 1000 {
+		t.Errorf("before its request: %+v %v", token, err)
+	}
+	if _, err := publisher.VerifyToken(t.Context(), VisaToken, visa, other.ID(), other.PublicKey()); !errors.Is(err, ErrJWTSubject) {
+		t.Errorf("before another's request: %v", err)
+	}
 	verdict, err := pay(visa)
 	if err != nil || verdict.Proof != ProofVisa || verdict.VisaID != "1" || verdict.AmountMicros != 1000 || verdict.Issuer != issuer.URL ||
 		!verdict.TokenBound() || !verdict.SingleUse() || time.Until(verdict.VisaExpires) < 59*time.Minute {

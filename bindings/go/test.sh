@@ -30,7 +30,7 @@ echo "Go: race detector"
 in_module . go test -race ./...
 
 echo "Go: cgo's own checks"
-GOEXPERIMENT=cgocheck2 in_module . go test -count=1 -short .
+GOEXPERIMENT=cgocheck2 in_module . go test -count=1 .
 
 echo "Go: fuzz targets, a few seconds each"
 for target in $(in_module . go test -list '^Fuzz' . | grep '^Fuzz'); do

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -47,6 +49,31 @@ func otherwise(text, other string) string {
 		return other
 	}
 	return text
+}
+
+// The token layer: an issuer of ad proofs, whose tokens are without payment.
+func TestVectorsOfTokens(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(vectorFolder(t), "profile", "jwt.json"))
+	if err != nil {
+		t.Skipf("profile/jwt.json: not there, skipped: %v", err)
+	}
+	file := decode[struct {
+		Iss, Aud string
+		JWKS     json.RawMessage
+		NowMs    int64 `json:"now_ms"`
+		Tests    []struct{ ID, JWT, Expect string }
+	}](t, text)
+	const keySet = "https://keys.example.com/jwks"
+	s := must(newSite(string(marshal(map[string]any{"audiences": []string{file.Aud},
+		"monetization": map[string]any{"adNetwork": map[string]string{"jwksUrl": keySet, "issuer": file.Iss}}})), false))(t)
+	s.network.put(keySet, file.JWKS)
+	s.nowMs = file.NowMs
+	count := &tally{t: t}
+	for _, row := range file.Tests {
+		_, err := s.VerifyToken(t.Context(), AdProofToken, row.JWT, "", "")
+		count.check("jwt", row.ID, codeName(err), row.Expect)
+	}
+	count.done()
 }
 
 type tokenRow struct {

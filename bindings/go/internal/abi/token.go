@@ -101,6 +101,22 @@ static imagxp_status imagxp_go_provenance_verify(const char *block, const uint32
     return imagxp_provenance_verify(public_key, content_origin, signature, ts, now_ms, window_ms, skew_ms, origin, ts_ms);
 }
 
+// The block holds the token, agent_id and public_key.
+static imagxp_status imagxp_go_visa_verify(const char *block, const uint32_t *lens, int32_t role, const uint64_t *policy,
+                                           const uint64_t *keys, size_t keys_len, int64_t now_ms, uint8_t *scratch,
+                                           imagxp_token *found)
+{
+    imagxp_str token = imagxp_go_next(&block, lens[0]);
+    imagxp_str agent_id = imagxp_go_next(&block, lens[1]);
+    imagxp_str public_key = imagxp_go_next(&block, lens[2]);
+    imagxp_key_cache view = imagxp_go_keys(keys, keys_len);
+    IMAGXP_INIT(found);
+    return imagxp_visa_verify(token, role, agent_id, public_key, IMAGXP_POLICY(policy), &view, now_ms,
+                              imagxp_go_scratch(scratch), found);
+}
+
+#cgo noescape imagxp_go_visa_verify
+#cgo nocallback imagxp_go_visa_verify
 #cgo noescape imagxp_go_feedback_verify
 #cgo nocallback imagxp_go_feedback_verify
 #cgo noescape imagxp_go_provenance
@@ -173,6 +189,33 @@ func VerifyFeedback(feedback, agentID, publicKey string, audiences []string, now
 	}
 	text := func(span C.imagxp_span) string { return string(spanOf(scratch, span)) }
 	return Judgement{uint32(j.score), int32(j.outcome), uint32(j.reasons), int64(j.ts_ms), text(j.url), text(j.jti), text(j.visa), digest(j.request)}, OK
+}
+
+// Token is what a visa or ad proof says; with Need, the key set to fetch.
+type Token struct {
+	Need         Document
+	Bound        bool
+	Issuer, JTI  string
+	AmountMicros int64
+	ExpiresS     int64
+}
+
+// VerifyToken verifies a token outside a request.
+func VerifyToken(token string, role int32, agentID, publicKey string, policy, keys []uint64, nowMs int64) (Token, int32) {
+	block, lens := texts(token, agentID, publicKey)
+	scratch := make([]C.uint8_t, scratchLen)
+	var found C.imagxp_token
+	status := C.imagxp_go_visa_verify((*C.char)(unsafePointer(block)), &lens[0], C.int32_t(role), wordsPtr(policy), wordsPtr(keys),
+		C.size_t(len(keys)), C.int64_t(nowMs), &scratch[0], &found)
+	switch status {
+	case Need:
+		return Token{Need: documentOf(&found.need, scratch)}, Need
+	case Verified:
+		text := func(span C.imagxp_span) string { return string(spanOf(scratch, span)) }
+		return Token{Bound: found.flags&FlagTokenBound != 0, Issuer: text(found.issuer), JTI: text(found.jti),
+			AmountMicros: int64(found.amount_micros), ExpiresS: int64(found.expires_s)}, Verified
+	}
+	return Token{}, int32(status)
 }
 
 // Provenance are the header values that say where a response's content comes from.
