@@ -84,6 +84,41 @@ impl Scene<'_> {
             Error::JwtNotYet => (self.token("iat"), Some(format!("not after {} (now)", self.now.s()))),
             Error::JwtSubject => (self.token("sub"), self.member("agent_id")),
             Error::VisaBinding => (self.token("cnf"), self.kid()),
+            error => self.format_details(error),
+        }
+    }
+
+    /// The refusals of form, headers first, then the payload's JSON, then the token.
+    fn format_details(&self, error: Error) -> (Option<String>, Option<String>) {
+        match error {
+            Error::HeadersTooLarge => {
+                (Some(format!("{} bytes", self.file.imagxp_bytes())), said("at most 12,288 bytes together"))
+            }
+            Error::HeaderBytes => (self.file.unprintable(), said("printable ASCII without spaces")),
+            Error::HeadersContradict => (
+                Some(self.file.imagxp_names().join(", ")),
+                said("each alias and informational header as what it repeats"),
+            ),
+            Error::VisitorRefused | Error::IdentityRequired => {
+                let agent = self.file.get(&["user-agent"]).unwrap_or("none");
+                (
+                    Some(format!("no IMAGXP headers, User-Agent {agent}")),
+                    said("a signed request, or a browser where browsers may pass"),
+                )
+            }
+            Error::FieldType => (self.types(), said("strings; context an object, its ads_displayed a boolean")),
+            Error::JwtTooLarge => (self.length(&CREDENTIAL), said("at most 4,096 characters")),
+            Error::JwtFormat => (self.parts(), said("three parts of base64url, the last of 86 characters")),
+            Error::JwtAlg => (self.token_header("alg"), said("\"ES256\"")),
+            Error::JwtHeader => (self.token_part(0).map(|header| header.to_string()), said(error.help())),
+            Error::JwtKeyUnknown => (self.token_header("kid"), self.issuers_kids()),
+            Error::JwtLifetime => {
+                let dates = self.token("iat").zip(self.token("exp"));
+                (dates.map(|(iat, exp)| format!("iat {iat}, exp {exp}")), said("exp at most 3600 after iat"))
+            }
+            Error::JwtClaims => (self.token_part(1).map(|claims| claims.to_string()), said(error.help())),
+            Error::JwksTooLarge | Error::JwksInvalid | Error::JwksDuplicateKid => (self.key_set(), said(error.help())),
+            _ if (-223..=-215).contains(&error.number()) => (self.json_fault(), said(error.help())),
             _ => (None, None),
         }
     }
@@ -188,12 +223,58 @@ impl Scene<'_> {
 
     /// A claim of the visa, unproven.
     fn token(&self, name: &str) -> Option<String> {
-        let part = self.file.get(&[spec::header::CREDENTIAL, spec::header::PAYMENT])?.split('.').nth(1)?.as_bytes();
+        Some(self.token_part(1)?.get(name).map_or_else(|| format!("no {name}"), Value::to_string))
+    }
+
+    fn token_header(&self, name: &str) -> Option<String> {
+        Some(self.token_part(0)?.get(name).map_or_else(|| format!("no {name}"), Value::to_string))
+    }
+
+    /// Header or claims of the visa, unproven.
+    fn token_part(&self, place: usize) -> Option<Value> {
+        let part = self.file.get(&CREDENTIAL)?.split('.').nth(place)?.as_bytes();
         let mut json = vec![0; part.len()];
-        let json: Value = serde_json::from_slice(base64::url_decode(part, &mut json).ok()?).ok()?;
-        Some(json.get(name).map_or_else(|| format!("no {name}"), Value::to_string))
+        serde_json::from_slice(base64::url_decode(part, &mut json).ok()?).ok()
+    }
+
+    fn parts(&self) -> Option<String> {
+        let lengths = self.file.get(&CREDENTIAL)?.split('.').map(|part| part.len().to_string());
+        Some(format!("parts of {} characters", lengths.collect::<Vec<_>>().join(", ")))
+    }
+
+    /// The kids of the issuer's key set.
+    fn issuers_kids(&self) -> Option<String> {
+        let set: Value = serde_json::from_slice(self.document(Kind::Jwks)?.body.as_deref()?).ok()?;
+        let kids = set["keys"].as_array()?.iter().map(|key| key["kid"].to_string());
+        Some(format!("a kid of the key set: {}", kids.collect::<Vec<_>>().join(", ")))
+    }
+
+    fn key_set(&self) -> Option<String> {
+        self.document(Kind::Jwks)?.body.as_ref().map(|body| format!("a document of {} bytes", body.len()))
+    }
+
+    /// Which JSON type each member of the payload has that is no string.
+    fn types(&self) -> Option<String> {
+        let payload = self.payload()?;
+        let others = payload.as_object()?.iter().filter(|(_, value)| !value.is_string());
+        Some(join(
+            others.map(|(name, value)| format!("{name} is {value}")).collect::<Vec<_>>().iter().map(String::as_str),
+        ))
+    }
+
+    /// What another reader says of the payload; it takes more than the library does.
+    fn json_fault(&self) -> Option<String> {
+        let text = self.file.get(&[spec::header::PAYLOAD])?.as_bytes();
+        let mut json = vec![0; base64::decoded_len_max(text.len())];
+        let json = base64::decode(text, &mut json).ok()?;
+        match serde_json::from_slice::<Value>(json) {
+            Err(fault) => Some(fault.to_string()),
+            Ok(_) => Some(format!("JSON of {} bytes", json.len())),
+        }
     }
 }
+
+const CREDENTIAL: [&str; 2] = [spec::header::CREDENTIAL, spec::header::PAYMENT];
 
 const KEY: [&str; 2] = [spec::header::PUBLIC_KEY, spec::header::KEY];
 

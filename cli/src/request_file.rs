@@ -1,6 +1,6 @@
 //! A request's headers as people have them: lines, curl's `-v` output, or the JSON of `imagxp sign --json`.
 
-use imagxp::Headers;
+use imagxp::{Headers, spec};
 
 use crate::failure::Failure;
 use crate::print;
@@ -36,6 +36,19 @@ impl RequestFile {
     pub(crate) fn get(&self, names: &[&str]) -> Option<&str> {
         let named = |header: &&(String, String)| names.iter().any(|name| header.0.eq_ignore_ascii_case(name));
         self.headers.iter().filter(named).map(|(_, value)| value.as_str()).find(|value| !value.is_empty())
+    }
+
+    /// Bytes of the IMAGXP headers, names and values.
+    pub(crate) fn imagxp_bytes(&self) -> usize {
+        let ours = self.headers.iter().filter(|(name, _)| name.to_ascii_lowercase().starts_with(PREFIX));
+        ours.map(|(name, value)| name.len() + value.len()).sum()
+    }
+
+    /// The first IMAGXP header whose value has a byte that none may have.
+    pub(crate) fn unprintable(&self) -> Option<String> {
+        let ours = self.headers.iter().filter(|(name, _)| name.to_ascii_lowercase().starts_with(PREFIX));
+        let byte = |value: &str| value.bytes().find(|byte| !spec::request::BYTES.contains(byte));
+        ours.filter_map(|(name, value)| Some(format!("byte {:#04x} in {name}", byte(value)?))).next()
     }
 
     /// Names of the IMAGXP headers that are there.

@@ -158,11 +158,60 @@ fn damaged_headers_are_explained() {
             "PURPOSE_UNKNOWN",
             "\\u{1b}[31mx",
         ),
+        (
+            payload(r#"{"v":"1.1","ts":1,"nonce":"n","agent_id":"a","resource":"r","purpose":"SUMMARY"}"#),
+            "FIELD_TYPE",
+            "ts is 1",
+        ),
+        (payload(r#"{"v":"1.1",}"#), "JSON_SYNTAX", "line 1 column"),
+        (good.replace(lines[0], &format!("{}é", lines[0])), "HEADER_BYTES", "in x-imagxp-payload"),
+        (format!("{good}x-imagxp-alg: RS256\n"), "HEADERS_CONTRADICT", "x-imagxp-alg"),
+        (format!("{good}x-imagxp-credential: {}\n", "x".repeat(13_000)), "HEADERS_TOO_LARGE", "bytes"),
+        (format!("{good}x-imagxp-credential: {}\n", "x".repeat(4_097)), "JWT_TOO_LARGE", "4097 characters"),
     ] {
         agent.write("headers.txt", headers);
         let (verdict, exit) = agent.verify(&["--url", PAGE]);
         assert_eq!((exit, &verdict["code"]), (1, &code.into()), "{verdict}");
         assert!(verdict["found"].as_str().unwrap().contains(found), "{verdict}");
+        assert!(verdict["expected"].is_string(), "{verdict}");
+    }
+}
+
+#[test]
+fn damaged_visas_are_explained() {
+    let agent = Agent::new("bot.example.com");
+    agent.write("paid.json", r#"{"allowRAG":true,"audiences":["pub.example.com"],"monetization":{"brokerUrl":"https://broker.example.com"}}"#);
+    let issue = |arguments: &[&str]| {
+        let mut command = agent.imagxp();
+        command.args(["visa", "issue", "--issuer", "https://broker.example.com", "--audience", "pub.example.com"]);
+        stdout(command.args(["--amount", "1", "--bearer"]).args(arguments)).trim().to_owned()
+    };
+    agent.write("broker.pub", &agent.public_key);
+    let set = stdout(agent.imagxp().args(["jwks", "write", "broker.pub"]));
+    agent.write("jwks.json", set);
+    let good = issue(&[]);
+    let parts: Vec<_> = good.split('.').collect();
+    let part = |json: &str| {
+        let mut out = vec![0; 1_024];
+        imagxp::codec::base64::url_encode(json.as_bytes(), &mut out).unwrap().to_owned()
+    };
+    let with_header = |json: &str| format!("{}.{}.{}", part(json), parts[1], parts[2]);
+    for (visa, code, found, expected) in [
+        (good.clone(), "OK", "", ""),
+        ("a.b".to_owned(), "JWT_FORMAT", "parts of 1, 1 characters", "three parts"),
+        (with_header(r#"{"alg":"HS256"}"#), "JWT_ALG", "HS256", "ES256"),
+        (with_header(r#"{"alg":"ES256","jku":"x"}"#), "JWT_HEADER", "jku", "typ"),
+        (issue(&["--kid", "other"]), "JWT_KEY_UNKNOWN", "other", "a kid of the key set"),
+        (issue(&["--now", "2026-01-26T12:00:00Z"]), "JWT_EXPIRED", "", "after"),
+    ] {
+        agent.sign(&["--visa", &visa]);
+        let (verdict, _) = agent.verify(&["--url", PAGE, "--policy", "paid.json", "--jwks", "jwks.json", "--offline"]);
+        assert_eq!(verdict["code"], code, "{verdict}");
+        if code != "OK" {
+            assert_eq!(verdict["check"], "8 payment", "{verdict}");
+            assert!(verdict["found"].as_str().unwrap().contains(found), "{verdict}");
+            assert!(verdict["expected"].as_str().unwrap().contains(expected), "{verdict}");
+        }
     }
 }
 
