@@ -2,12 +2,17 @@
 # it says so loudly and fails; with CI=true that ends the run, else the caller skips what needs the tool.
 need() {
     command -v "$1" >/dev/null && return 0
+    install_package "$2"
+    command -v "$1" >/dev/null || lacking "$1"
+}
+
+# As root on Debian; elsewhere nothing happens.
+install_package() {
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >/dev/null 2>&1 ||
-            { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >/dev/null; } || true
-        command -v "$1" >/dev/null && return 0
+        local apt=(apt-get install -y -qq --no-install-recommends "$1")
+        export DEBIAN_FRONTEND=noninteractive
+        "${apt[@]}" >/dev/null 2>&1 || { apt-get update -qq && "${apt[@]}" >/dev/null; } || true
     fi
-    lacking "$1"
 }
 
 # Something that a test needs is not there.

@@ -52,6 +52,19 @@ cc -std=c11 "${c[@]}" -o "$out/program" $tests/hosts/load.c -ldl
 "$out/program" "$(realpath "$out/libimagxp.so.1")"
 passes "beside, load"
 
+if need pkg-config pkg-config; then
+    echo "installed, and found by pkg-config"
+    prefix=$(realpath "$out")/prefix
+    tools/install.sh "$prefix" lib >/dev/null
+    read -ra flags < <(PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config --cflags --libs imagxp)
+    cc -std=c11 -o "$out/program" $tests/agent.c "${flags[@]}"
+    LD_LIBRARY_PATH=$prefix/lib "$out/program"
+    passes "libimagxp.so"
+    cc -std=c11 -static -o "$out/program" $tests/agent.c "${flags[@]}"
+    "$out/program"
+    passes "libimagxp.a"
+fi
+
 if need python3 python3; then
     echo "Python, by ctypes"
     library=$(realpath "$out/libimagxp.so.1")
