@@ -96,35 +96,44 @@ impl<'l> Decision<'l> {
     /// good at the time of the request. What it proves is what the copy's archive vouches for.
     #[must_use]
     pub fn check_manifest(&self, body: &[u8]) -> Finding {
-        let mut memory = Memory::default();
-        let Some(request) = memory.read(self) else { return Finding::Absent };
-        match request {
-            Ok(request) => self.manifest_lists(body, &request).into(),
-            Err(error) => Finding::Refuted(error),
+        match self.claimant() {
+            None => Finding::Absent,
+            Some(Ok(claimant)) => self.manifest_lists(body, &claimant).into(),
+            Some(Err(error)) => Finding::Refuted(error),
         }
     }
 
-    fn manifest_lists(&self, body: &[u8], request: &Signed<'_>) -> Result<(), Error> {
+    fn manifest_lists(&self, body: &[u8], claimant: &Claimant) -> Result<(), Error> {
         let now_s = u64::try_from(self.decided.s()).map_err(|_| Error::ClockUnknown)?;
-        manifest::read(body, request.agent_id)?.check(&request.key, now_s)
+        manifest::read(body, &claimant.agent_id)?.check(&claimant.key, now_s)
+    }
+
+    /// Who says to have signed; none if there are no headers.
+    #[inline(never)] // its memory leaves the stack before a manifest is read
+    fn claimant(&self) -> Option<Result<Claimant, Error>> {
+        let mut memory = Memory::default();
+        let request = memory.read(self)?;
+        Some(request.and_then(|Signed { agent_id, key, .. }| {
+            let agent_id = heapless::String::try_from(agent_id).map_err(|_| Error::AgentIdInvalid)?;
+            Ok(Claimant { agent_id, key })
+        }))
     }
 
     /// The recorded document that is this agent's manifest, if it is at hand.
-    #[inline(never)] // its memory leaves the stack before the next question
+    #[inline(never)]
     fn find_manifest(&self, documents: &[Document<'_>], scratch: &mut [u8]) -> Result<Finding, Error> {
-        let mut memory = Memory::default();
-        let request = match memory.read(self) {
+        let claimant = match self.claimant() {
             None => return Ok(Finding::Absent),
             Some(Err(error)) => return Ok(Finding::Refuted(error)),
-            Some(Ok(request)) => request,
+            Some(Ok(claimant)) => claimant,
         };
-        let is_manifest = |document: &&Document<'_>| is_manifest_of(document.url, request.agent_id);
+        let is_manifest = |document: &&Document<'_>| is_manifest_of(document.url, &claimant.agent_id);
         let Some(document) = self.used(documents).find(is_manifest) else { return Ok(Finding::Unknown) };
         if document.at > self.decided {
             return Ok(Finding::Refuted(Error::ManifestUnavailable));
         }
         let body = document.body(scratch).map_err(|_| Error::BufferTooSmall)?;
-        Ok(self.manifest_lists(body, &request).into())
+        Ok(self.manifest_lists(body, &claimant).into())
     }
 
     /// The recorded key set that lists the recorded key, if it is at hand.
@@ -224,6 +233,12 @@ impl Findings {
         }
         Ok(())
     }
+}
+
+/// Who says to have signed, and with which key.
+struct Claimant {
+    agent_id: heapless::String<{ *spec::field::AGENT_ID_LEN.end() }>,
+    key: PublicKey,
 }
 
 /// What the signature of a request is about.
