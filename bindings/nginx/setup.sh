@@ -20,7 +20,7 @@ nginx_packages() {
 }
 
 nginx_setup() {
-    nginx_packages build-essential nginx nginx-dev dnsmasq-base openssl python3-venv libpcre2-dev libssl-dev zlib1g-dev || exit 0
+    nginx_packages build-essential nginx nginx-dev dnsmasq-base libfaketime openssl python3-venv libpcre2-dev libssl-dev zlib1g-dev || exit 0
     [ -x "$work/venv/bin/pytest" ] || {
         python3 -m venv "$work/venv"
         "$work/venv/bin/pip" install --quiet --disable-pip-version-check pytest h2

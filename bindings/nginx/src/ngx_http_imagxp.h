@@ -204,6 +204,30 @@ typedef struct {
     imagxp_str_of((const char *) (s).data, (s).len)
 
 
+/* directives.c */
+char *ngx_http_imagxp_set_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_imagxp_set_keys(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_imagxp_set_policy(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_imagxp_set_audience(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_imagxp_set_broker(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_imagxp_set_key(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_imagxp_set_story(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_imagxp_set_evidence(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_imagxp_set_limit(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_imagxp_set_address(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_imagxp_set_documents(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
 /* policy.c */
 char *ngx_http_imagxp_compile(ngx_conf_t *cf, ngx_http_imagxp_loc_conf_t *conf);
 
@@ -248,6 +272,11 @@ ngx_int_t ngx_http_imagxp_fetch_again(ngx_http_request_t *r,
     ngx_http_imagxp_ctx_t *ctx);
 void ngx_http_imagxp_flight_done(ngx_http_imagxp_flight_t *flight,
     imagxp_answer *answer);
+
+void ngx_http_imagxp_unreachable(ngx_http_imagxp_flight_t *flight);
+
+/* address.c */
+void ngx_http_imagxp_resolve(ngx_http_imagxp_flight_t *flight);
 
 /* document.c */
 ngx_int_t ngx_http_imagxp_document_start(ngx_http_imagxp_flight_t *flight);

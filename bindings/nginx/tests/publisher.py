@@ -57,8 +57,8 @@ http {{
 
 
 class Nginx:
-    def __init__(self, folder, agents, **settings):
-        self.folder, self.agents = folder, agents
+    def __init__(self, folder, agents, environment=None, **settings):
+        self.folder, self.agents, self.environment = folder, agents, environment or {}
         self.port, self.port2 = free_port(), free_port()
         self.binary = os.environ.get("NGINX_BINARY") or shutil.which("nginx")
         self.settings = {
@@ -95,7 +95,8 @@ class Nginx:
 
     def start(self, daemon=False, **settings):
         self.write_config(**settings)
-        self.process = subprocess.Popen(self.command(*([] if daemon else ["-g", "daemon off;"])), stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(self.command(*([] if daemon else ["-g", "daemon off;"])), stderr=subprocess.PIPE, text=True,
+                                        env={**os.environ, **self.environment})
         deadline = time.time() + 20
         while time.time() < deadline:
             if self.process.poll():

@@ -3,9 +3,13 @@
 import concurrent.futures
 import http.client
 import json
+import os
+import pathlib
 import socket
+import threading
 import time
 
+import pytest
 from agents import MANIFEST, ZONE
 from publisher import sign
 
@@ -236,6 +240,44 @@ def test_a_new_key_is_learnt(start, agents):
     site.reload()
     assert code(site, new) == (200, "OK")
     assert agents.fetches(agent) == 2
+
+
+@pytest.mark.skipif("NGINX_ASAN" in os.environ, reason="libfaketime and AddressSanitizer both want to be loaded first")
+def test_an_old_document_is_refreshed_behind_the_answer(start, agents, tmp_path):
+    """A clock that is set forward: the agent passes at once with the manifest it had, and the next one comes in the background."""
+    library, = pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+    clock = tmp_path / "clock"
+    clock.write_text("+0s\n")
+    variables = {"FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    site = start(environment={"LD_PRELOAD": str(library), **variables}, workers=1, main="".join(f"env {name};" for name in variables))
+    agent = agents.agent()
+    good = agents.answers[agent.agent_id]
+
+    def later(seconds):
+        clock.write_text(f"+{seconds}s\n")
+        answer = site.get(headers=sign(agent, at=time.time() + seconds))
+        return answer.status, answer.code
+
+    assert later(0) == (200, "OK") and agents.fetches(agent) == 1
+    assert later(290) == (200, "OK") and agents.fetches(agent) == 1
+    slow = threading.Event()
+    agents.answers[agent.agent_id] = lambda handler: (slow.wait(1), good(handler))
+    assert later(400) == (200, "OK")
+    site.wait(lambda: agents.fetches(agent) == 2)
+    slow.set()
+    time.sleep(0.3)
+    assert later(650) == (200, "OK") and agents.fetches(agent) == 2
+    # The agent's host is away: what was known holds for the same key, and is asked for again.
+    agents.answers[agent.agent_id] = lambda handler: handler.reply(500, b"{}")
+    assert later(800) == (200, "OK")
+    site.wait(lambda: agents.fetches(agent) == 3)
+    assert later(801) == (200, "OK")
+    # Its host says that there is no such agent any more.
+    agents.answers[agent.agent_id] = lambda handler: handler.reply(404, b"{}")
+    assert later(1200) == (200, "OK")
+    site.wait(lambda: agents.fetches(agent) == 4)
+    time.sleep(0.3)
+    assert later(1201) == UNAVAILABLE
 
 
 def test_floods_of_new_names(site, agents):
