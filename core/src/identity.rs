@@ -30,6 +30,7 @@ pub(crate) struct Identity<'r> {
 }
 
 /// An identity, or the manifest that it takes.
+#[expect(clippy::large_enum_variant, reason = "the large one is the ordinary one, and there is no heap")]
 pub(crate) enum Step<'r> {
     Need(Need<'r>),
     Known(Identity<'r>),
