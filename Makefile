@@ -7,7 +7,7 @@ CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
 # What `make test` runs, in this order: quick refusals first.
-PARTS := lint test-core vectors test-ffi test-host test-cli test-jose test-go test-nginx test-python
+PARTS := lint test-core vectors test-ffi test-host test-cli test-broker test-jose test-go test-nginx test-python
 TRUST := abi panic-free constant-time sanitize fuzz-smoke deny
 
 .PHONY: help
@@ -48,7 +48,7 @@ test-cli: ## the command line, as a user runs it
 	$(CARGO) test -p imagxp-cli
 
 .PHONY: demo
-demo: ## the story of five requests over real HTTP
+demo: ## an agent, a broker and publishers: the real deal, the fake, the junk, over real HTTP
 	@tools/setup.sh build
 	@$(CARGO) build --release -p imagxp-cli
 	@target/release/imagxp demo
@@ -105,3 +105,4 @@ include ffi/targets.mk
 include bindings/go/targets.mk
 include bindings/nginx/targets.mk
 include bindings/python/targets.mk
+include broker/targets.mk

@@ -1,11 +1,11 @@
-//! An agent's connection to a publisher: one GET with signed headers.
+//! A connection to a publisher or broker: one request with its headers.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HOST, USER_AGENT};
-use http::{Request, Response};
-use http_body_util::Empty;
+use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use http::{Method, Request, Response};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -18,7 +18,7 @@ use crate::{print, sign};
 
 /// An open connection; closed when dropped.
 pub(crate) struct Connection {
-    sender: http1::SendRequest<Empty<Bytes>>,
+    sender: http1::SendRequest<Full<Bytes>>,
     _driver: JoinSet<()>,
 }
 
@@ -50,12 +50,26 @@ impl Connection {
         target: &Target,
         headers: &[(&str, String)],
     ) -> Result<Response<Incoming>, Failure> {
-        let mut request = Request::get(&*target.path);
+        self.send(Method::GET, target, headers, Bytes::new()).await
+    }
+
+    /// One request; its body, if there is one, is JSON.
+    pub(crate) async fn send(
+        &mut self,
+        method: Method,
+        target: &Target,
+        headers: &[(&str, String)],
+        body: Bytes,
+    ) -> Result<Response<Incoming>, Failure> {
+        let mut request = Request::builder().method(method).uri(&*target.path);
         request = request.header(HOST, &*target.authority).header(USER_AGENT, sign::USER_AGENT);
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        let request = request.body(Empty::new());
+        let request = request.body(Full::new(body));
         let request = request.map_err(|error| Failure::usage(error, "check the URL and the visa"))?;
         self.sender.send_request(request).await.map_err(broken)
     }

@@ -7,6 +7,7 @@
 mod client;
 mod clock;
 mod commands;
+mod errand;
 mod explain;
 mod failure;
 mod input;

@@ -16,6 +16,7 @@ fn help_has_examples_for_each() {
         "fetch",
         "verify",
         "visa",
+        "broker",
         "jwks",
         "policy",
         "feedback",
@@ -34,7 +35,12 @@ fn help_has_examples_for_each() {
         assert!(!help.contains('\u{1b}'), "no colours in a pipe");
     }
     for (command, part) in [
+        ("visa", "buy"),
         ("visa", "issue"),
+        ("broker", "credit"),
+        ("broker", "payout"),
+        ("broker", "settle"),
+        ("broker", "audit"),
         ("visa", "verify"),
         ("jwks", "write"),
         ("jwks", "inspect"),
@@ -260,7 +266,8 @@ fn shells() {
 #[test]
 fn the_demo() {
     let text = stdout(imagxp().arg("demo"));
-    for code in ["OK", "KEY_MISMATCH", "REPLAY_DETECTED", "TIMESTAMP_STALE", "RESOURCE_MISMATCH"] {
+    let codes = ["VISA_REQUIRED", "OK", "KEY_MISMATCH", "REPLAY_DETECTED", "TIMESTAMP_STALE", "RESOURCE_MISMATCH"];
+    for code in codes {
         assert!(
             text.lines().any(|line| line.contains("=>")
                 && line.contains(&format!(" {code} in "))
@@ -268,6 +275,19 @@ fn the_demo() {
             "{code}"
         );
     }
-    assert!(text.contains("| IMAGXP DNS | Identity CONFIRMED: localhost:"), "{text}");
-    assert!(text.ends_with("Every decision was right.\n"), "{text}");
+    for told in [
+        "| IMAGXP DNS | Identity CONFIRMED: localhost:",
+        "| BROKER     | Payment RELEASED: visa ",
+        "| BROKER     | Payment ACCEPTED: visa of http://localhost:",
+        "| GOVERNANCE | Feedback of localhost:",
+        "| BROKER     | Payment WITHHELD, as the feedback says",
+        "| BROKER     | Payment REFUSED: the payment is refused to the publisher",
+        "=> good content is paid: as it should be",
+        "=> junk is not paid: as it should be",
+        "=> one byte changed, and found: as it should be",
+    ] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    assert!(text.contains("Every decision was right: "), "{text}");
+    assert!(!text.contains('\u{1b}'), "colours on a terminal only");
 }

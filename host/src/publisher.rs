@@ -164,6 +164,19 @@ impl Publisher {
         Ok(Decision { received, decided: system::now(), documents, outcome })
     }
 
+    /// Verifies a request without admitting it: for servers to whom a repeated request does no harm, since what it asks
+    /// for is done once by their own books (a broker's sale). Nothing is written into the replay cache.
+    ///
+    /// # Errors
+    /// Every refusal of [`Request::verify`].
+    pub async fn identify<'r>(
+        &'r self,
+        request: &'r Request<'_>,
+        client: Option<IpAddr>,
+    ) -> Result<Verified<'r>, Error> {
+        self.verify(request, client, &mut Vec::new()).await
+    }
+
     /// At most three times, once for each document.
     async fn verify<'r>(
         &'r self,
@@ -243,6 +256,12 @@ pub struct Hints {
 }
 
 impl Hints {
+    /// Those of an admission, or of what was only identified.
+    #[must_use]
+    pub fn of(grant: &Grant<'_>) -> Self {
+        Self { refresh: grant.refresh.as_ref().map(Wanted::from), prepare: grant.prepare }
+    }
+
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -254,8 +273,7 @@ impl Decision<'_> {
     /// What to do after answering.
     #[must_use]
     pub fn hints(&self) -> Hints {
-        let Ok(grant) = &self.outcome else { return Hints::default() };
-        Hints { refresh: grant.refresh.as_ref().map(Wanted::from), prepare: grant.prepare }
+        self.outcome.as_ref().map_or_else(|_| Hints::default(), Hints::of)
     }
 
     /// The HTTP status: 200 if admitted.

@@ -1,5 +1,7 @@
 //! One file a subcommand.
 
+mod broker;
+mod buy;
 mod completions;
 mod demo;
 mod evidence;
@@ -30,7 +32,8 @@ pub(crate) enum Command {
     Sign(sign::Sign),
     Fetch(fetch::Fetch),
     Verify(Box<verify::Verify>),
-    Visa(visa::Visa),
+    Visa(Box<visa::Visa>),
+    Broker(Box<broker::Broker>),
     Jwks(jwks::Jwks),
     Policy(policy::Policy),
     Feedback(feedback::Feedback),
@@ -53,6 +56,7 @@ impl Command {
             Self::Fetch(command) => command.run(),
             Self::Verify(command) => command.run(),
             Self::Visa(command) => command.run(),
+            Self::Broker(command) => command.run(),
             Self::Jwks(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::Feedback(command) => command.run(),

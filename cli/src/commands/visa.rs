@@ -1,4 +1,4 @@
-//! `imagxp visa issue` and `imagxp visa verify`
+//! `imagxp visa issue` and `imagxp visa verify`; `imagxp visa buy` is beside
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use crate::print::{ERROR, GOOD, shown};
 use crate::verifier::{Asked, Sources};
 use crate::{clock, input, keys, net, policy_file, print, purpose, random, target, verdict};
 
-/// Issue a visa, or verify one
+/// Buy a visa, issue one, or verify one
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -28,6 +28,7 @@ pub(crate) struct Visa {
 
 #[derive(Subcommand)]
 enum Command {
+    Buy(super::buy::Buy),
     Issue(Issue),
     Verify(Verify),
 }
@@ -35,6 +36,7 @@ enum Command {
 impl Visa {
     pub(crate) fn run(self) -> Outcome {
         match self.command {
+            Command::Buy(command) => command.run(),
             Command::Issue(command) => command.run(),
             Command::Verify(command) => command.run(),
         }
@@ -146,7 +148,7 @@ impl Issue {
     }
 }
 
-fn amount(text: &str) -> Result<Micros, String> {
+pub(in crate::commands) fn amount(text: &str) -> Result<Micros, String> {
     let exact = decimal::scaled(text, 6).filter(|(amount, exact)| *exact && *amount > 0);
     exact.map(|(amount, _)| amount).ok_or_else(|| "write it as 0.001: above 0, at most six places".to_owned())
 }

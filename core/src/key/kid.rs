@@ -27,6 +27,14 @@ impl Kid {
         decoded.then(|| Self::from_thumbprint(&thumbprint))
     }
 
+    /// A thumbprint that was written as text before; none if it is not 43 characters of strict base64url.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut thumbprint = [0; 32];
+        let is_whole = base64::url_decode(text.as_bytes(), &mut thumbprint).ok()?.len() == thumbprint.len();
+        is_whole.then(|| Self::from_thumbprint(&thumbprint))
+    }
+
     /// The thumbprint as words, for caller memory.
     pub(crate) fn to_words(self) -> [u64; 4] {
         let mut thumbprint = [0; 32];

@@ -1,35 +1,33 @@
-//! `imagxp demo`: an agent's manifest host, a publisher, and five visits, all real HTTP on this machine.
+//! `imagxp demo`: an agent, a broker and two publishers, all real HTTP on this machine.
 
+mod log;
+mod money;
 mod publisher;
 mod scenes;
+mod stage;
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::Instant;
 
-use bytes::Bytes;
 use clap::Args;
-use http_body_util::BodyExt as _;
-use imagxp::story::{Sent, Story};
-use imagxp::{Claims, KeyPair, spec, write_manifest};
-use imagxp_host::fetch::{Settings, address::Reach, target::Target};
-use imagxp_host::publisher::lines;
-use imagxp_host::system;
-use tokio::net::TcpListener;
+use imagxp::feedback::Reason;
 
-use self::publisher::{Site, Told};
+use self::money::Visa;
+use self::publisher::Site;
 use self::scenes::Scene;
-use super::keygen;
-use crate::client::Connection;
+use self::stage::{Cast, Stage, title, verdict};
 use crate::failure::{Failure, Outcome};
-use crate::print::{BOLD, DIM, ERROR, GOOD, HINT};
-use crate::{net, print, serve, sign};
+use crate::print::{BOLD, GOOD, HINT};
+use crate::{net, print};
 
-/// Watch a publisher decide about five visits, on this machine
+/// Watch an agent, publishers and a broker: the real deal, the fake, the junk
 #[derive(Args)]
 #[command(after_help = "\
-Starts an agent's manifest host and a publisher on free ports of this machine, and sends the publisher real HTTP
-requests: a signed one, one of a liar who claims the agent's name, a repeated one, a late one, and one that was signed
-for another page. Exit code 0 if every decision was right.
+Starts an agent's manifest host, a broker and two publishers on free ports of this machine, and plays with real HTTP:
+A, the agent buys a visa and is granted its page; B, a fake with the agent's name is blocked; C, a junk publisher is
+judged by the agent and goes without its payment; then a repeated request, a late one, and one that was signed for
+another page. At the end the publisher's evidence log is verified offline, and once more with one byte changed.
+Exit code 0 if every decision was right.
 
 Example:
   imagxp demo")]
@@ -41,170 +39,134 @@ impl Demo {
     }
 }
 
-/// What stands on the stage.
-pub(super) struct Stage {
-    settings: Settings,
-    /// The agent's name and key.
-    pub(super) agent_id: String,
-    pub(super) key: KeyPair,
-    /// Somebody else's key.
-    pub(super) foreign_key: KeyPair,
-    /// Where the publisher is.
-    authority: String,
-}
-
 async fn play() -> Outcome {
-    let (stage, mut site) = Stage::set().await?;
-    stage.introduce()?;
-    let mut wrong = 0_u32;
-    let mut first = Vec::new();
-    for number in 1..=scenes::COUNT {
-        let scene = scenes::make(&stage, number, &first)?;
-        let right = stage.act(&mut site, number, &scene).await?;
-        wrong += u32::from(!right);
-        if number == 1 {
-            first = scene.headers;
+    let began = Instant::now();
+    let (stage, mut cast) = Stage::set().await?;
+    stage.introduce(&cast)?;
+    cast.counter.credit(&stage, "0.01").await?;
+
+    let mut wrong = Wrong::default();
+    let (visa, first) = the_real_deal(&stage, &mut cast, &mut wrong).await?;
+    the_fake(&stage, &mut cast.news, &visa, &mut wrong).await?;
+    the_junk_publisher(&stage, &mut cast, &mut wrong).await?;
+    the_others(&stage, &mut cast.news, &visa, &first, &mut wrong).await?;
+    the_evidence(&cast.news, &mut wrong)?;
+    cast.counter.broker.stop().await;
+    wrong.report(began)
+}
+
+/// A: identity, DNS, a visa from the broker, policy, granted.
+async fn the_real_deal<'s>(stage: &'s Stage, cast: &mut Cast, wrong: &mut Wrong) -> Result<(Visa, Scene<'s>), Failure> {
+    title("A  The real deal", "the agent asks, learns the price, buys a visa, and is granted its page")?;
+    let site = &mut cast.news;
+    let asking = Scene::agent(stage, site, None)?;
+    wrong.count(stage.act(site, &asking).await?);
+    let visa = cast.counter.buy(stage, &site.authority).await?;
+    let paying = Scene::agent(stage, site, Some(&visa))?;
+    wrong.count(stage.act(site, &paying).await?);
+    let word = cast.counter.word(stage, &visa, &paying.url, 900_000, Reason::HighQuality)?;
+    let settled = cast.counter.judge(stage, &word).await?;
+    wrong.count(verdict(settled["state"] == "released", "good content is paid", "released")?);
+    print::line("")?;
+    Ok((visa, paying))
+}
+
+/// B: claims the name, signs well, and is not who it says.
+async fn the_fake(stage: &Stage, site: &mut Site, visa: &Visa, wrong: &mut Wrong) -> Result<(), Failure> {
+    title("B  The fake", "has the agent's name and even its visa, and signs with a key of its own")?;
+    let scene = Scene::fake(stage, site, visa)?;
+    wrong.count(stage.act(site, &scene).await?);
+    print::line("")
+}
+
+/// C: the page was junk: the agent says so, and the broker refuses the payment.
+async fn the_junk_publisher(stage: &Stage, cast: &mut Cast, wrong: &mut Wrong) -> Result<(), Failure> {
+    title("C  The junk publisher", "sells spam: the agent's feedback reaches it, and the broker refuses the payment")?;
+    let (site, counter) = (&mut cast.junk, &cast.counter);
+    let visa = counter.buy(stage, &site.authority).await?;
+    let scene = Scene::agent(stage, site, Some(&visa))?;
+    wrong.count(stage.act(site, &scene).await?);
+    let word = counter.word(stage, &visa, &scene.url, 100_000, Reason::SeoSpam)?;
+    let scene = Scene::word(stage, site, &visa, &word)?;
+    wrong.count(stage.act(site, &scene).await?);
+    let settled = counter.judge(stage, &word).await?;
+    wrong.count(verdict(settled["state"] == "refunded", "junk is not paid", "refunded")?);
+    let earned = counter.settlement(stage, &site.authority).await?;
+    money::report(&earned)?;
+    wrong.count(earned["payable"] == "0" && earned["refunded"] == "0.001");
+    let earned = counter.settlement(stage, &cast.news.authority).await?;
+    money::report(&earned)?;
+    wrong.count(earned["payable"] == "0.001");
+    print::line("")
+}
+
+/// And what else comes to a door.
+async fn the_others(
+    stage: &Stage,
+    site: &mut Site,
+    visa: &Visa,
+    first: &Scene<'_>,
+    wrong: &mut Wrong,
+) -> Result<(), Failure> {
+    title("D  The echo", "sends the granted request once more, as it was")?;
+    let scene = Scene::echo(stage, site, first)?;
+    wrong.count(stage.act(site, &scene).await?);
+    title("   The latecomer", "was signed ten minutes ago")?;
+    let scene = Scene::latecomer(stage, site, visa)?;
+    wrong.count(stage.act(site, &scene).await?);
+    title("   The stray", "was signed for another page")?;
+    let scene = Scene::stray(stage, site, visa)?;
+    wrong.count(stage.act(site, &scene).await?);
+    print::line("")
+}
+
+/// The log that the publisher kept, verified with nothing but its bytes and the publisher's key.
+fn the_evidence(site: &Site, wrong: &mut Wrong) -> Result<(), Failure> {
+    title("E  The evidence", "what the publisher wrote down, verified offline")?;
+    let (bytes, path, publisher) = site.sealed(|log| Ok((log.bytes()?, log.path(), *log.publisher())))?;
+    print::row("log", &format!("{path}, {} bytes", bytes.len()))?;
+    print::row("publisher's key", publisher.kid().as_str())?;
+    let proof = log::verify(&bytes, &publisher)?;
+    let came = format!(
+        "{} lines: {} documents, {} decisions, {} checkpoints, {} faults",
+        proof.lines,
+        proof.documents,
+        proof.decisions,
+        proof.checkpoints,
+        proof.faults.len()
+    );
+    let right = proof.faults.is_empty() && proof.decisions == 6 && proof.documents == 2 && proof.checkpoints == 1;
+    wrong.count(verdict(right, &came, "a log without a fault")?);
+
+    let changed = log::changed(&bytes).ok_or_else(|| Failure::failed("the log holds no signature", ""))?;
+    let proof = log::verify(&changed, &publisher)?;
+    for fault in &proof.faults {
+        print::line(&format!("   {HINT}line {}{HINT:#}: {}: {}", fault.line, fault.name, fault.help))?;
+    }
+    wrong.count(verdict(!proof.faults.is_empty(), "one byte changed, and found", "a fault")?);
+    print::line("")
+}
+
+/// Decisions that were not right.
+#[derive(Default)]
+struct Wrong {
+    decisions: u32,
+    wrong: u32,
+}
+
+impl Wrong {
+    fn count(&mut self, right: bool) {
+        self.decisions += 1;
+        self.wrong += u32::from(!right);
+    }
+
+    fn report(self, began: Instant) -> Outcome {
+        if self.wrong > 0 {
+            let what = format!("{} of {} decisions were wrong", self.wrong, self.decisions);
+            return Err(Failure::failed(what, "this is a defect: please report the lines above"));
         }
+        let took = began.elapsed().as_millis();
+        print::line(&format!("{GOOD}Every decision was right{GOOD:#}: {BOLD}{}{BOLD:#} in {took} ms", self.decisions))?;
+        Ok(ExitCode::SUCCESS)
     }
-    match wrong {
-        0 => {
-            print::line(&format!("{GOOD}Every decision was right.{GOOD:#}"))?;
-            Ok(ExitCode::SUCCESS)
-        }
-        _ => Err(Failure::failed(
-            format!("{wrong} decisions were wrong"),
-            "this is a defect: please report the lines above",
-        )),
-    }
-}
-
-impl Stage {
-    async fn set() -> Result<(Self, Site), Failure> {
-        let settings = Settings::this_machine().map_err(|error| Failure::failed(error, ""))?;
-        let (key, foreign_key) = (keygen::generate()?, keygen::generate()?);
-        let (listener, agent_id) = listen().await?;
-        let document = Bytes::from(manifest(&agent_id, &key)?);
-        tokio::spawn(serve::serve(listener, move |request, _| {
-            let answer = serve::manifest(&request, &document);
-            async { answer }
-        }));
-        let (listener, authority) = listen().await?;
-        let site = Site::open(listener, &authority, settings.clone())?;
-        Ok((Self { settings, agent_id, key, foreign_key, authority }, site))
-    }
-
-    fn introduce(&self) -> Result<(), Failure> {
-        print::line(&format!("{BOLD}Five visits to a publisher{BOLD:#}"))?;
-        print::row("agent", &format!("{}, manifest at http://{0}{}", self.agent_id, spec::MANIFEST_PATH))?;
-        print::row("its key", self.key.public().kid().as_str())?;
-        print::row("another key", self.foreign_key.public().kid().as_str())?;
-        print::row("publisher", &format!("http://{}", self.authority))?;
-        print::row("its policy", publisher::POLICY)?;
-        print::line("")
-    }
-
-    /// The URL of a page of the publisher.
-    pub(super) fn page(&self, path: &str) -> String {
-        format!("http://{}{path}", self.authority)
-    }
-
-    /// One visit: true if it was decided rightly.
-    async fn act(&self, site: &mut Site, number: usize, scene: &Scene<'_>) -> Result<bool, Failure> {
-        print::line(&format!("{BOLD}{number}  {}{BOLD:#}  {}", scene.title, scene.plot))?;
-        let target = Target::parse(&scene.url).map_err(|why| Failure::failed(why, ""))?;
-        let patience = Duration::from_secs(5);
-        let mut connection = Connection::open(&target, &self.settings, &Reach::Loopback, patience).await?;
-        let sent = system::now();
-        let response = connection.get(&target, &scene.headers).await?;
-        let (status, at) = (response.status().as_u16(), system::now());
-        let body = response.into_body().collect().await.map_err(crate::client::broken)?.to_bytes();
-        let code = public_code(status, &body);
-        let told = site.told().await.ok_or_else(|| Failure::failed("the publisher said nothing", ""))?;
-
-        let claims = Claims { resource: &scene.signed_url, ..scene.claims };
-        let answer = Some((at, status, code.as_bytes()));
-        let story =
-            Story::agent(&Sent { claims: &claims, key: scene.key, signed: scene.signed, sent: Some(sent), answer });
-        let mut before = lines(&story);
-        let after = before.split_off(before.len().saturating_sub(1));
-        // The signatures of a copy are somebody else's.
-        let own = if scene.is_copy { before.len().saturating_sub(1) } else { 0 };
-        tell("visitor", before.get(own..).unwrap_or_default())?;
-        tell("publisher", &told.lines)?;
-        tell("visitor", &after)?;
-        Self::judge(scene, status, &told)
-    }
-
-    fn judge(scene: &Scene<'_>, status: u16, told: &Told) -> Result<bool, Failure> {
-        let right = told.code == scene.expected && status == told.status;
-        let mark = if right {
-            format!("{GOOD}as it should be{GOOD:#}")
-        } else {
-            format!("{ERROR}WRONG: {} was expected{ERROR:#}", scene.expected)
-        };
-        let fetching = match told.fetching.as_micros() {
-            0 => String::new(),
-            us => format!(", {} of them to fetch", milliseconds(us)),
-        };
-        let took = milliseconds(told.took.as_micros());
-        print::line(&format!("   {HINT}=>{HINT:#} {status} {} in {took}{fetching}: {mark}", told.code))?;
-        print::line("")?;
-        Ok(right)
-    }
-}
-
-fn milliseconds(us: u128) -> String {
-    format!("{}.{:02} ms", us / 1_000, us % 1_000 / 10)
-}
-
-/// A free port of this machine, and its name.
-async fn listen() -> Result<(TcpListener, String), Failure> {
-    let wrong = |error: std::io::Error| Failure::failed(format!("no port to listen on: {error}"), "");
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(wrong)?;
-    let port = listener.local_addr().map_err(wrong)?.port();
-    Ok((listener, format!("localhost:{port}")))
-}
-
-fn manifest(agent_id: &str, key: &KeyPair) -> Result<String, Failure> {
-    let manifest = imagxp::Manifest {
-        agent_id,
-        public_key: key.public(),
-        contact_email: Some("security@example.com"),
-        keys: &[],
-        revoked: &[],
-    };
-    let mut out = [0; spec::document::MANIFEST_MAX];
-    Ok(write_manifest(&manifest, &mut out).map_err(Failure::of)?.to_owned())
-}
-
-fn public_code(status: u16, body: &[u8]) -> String {
-    let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    if status < 400 { String::new() } else { json["error"].as_str().unwrap_or_default().to_owned() }
-}
-
-/// `who  HH:MM:SS.mmm | MODULE     | text`
-fn tell(who: &str, lines: &[String]) -> Result<(), Failure> {
-    for line in lines {
-        let mut parts = line.splitn(3, " | ");
-        let mut part = || parts.next().unwrap_or_default();
-        let (time, module, text) = (part(), part(), part());
-        let color = if text.contains("FAILED") || text.contains("BLOCKED") || text.contains("FAKE") {
-            ERROR
-        } else if text.contains("GRANTED") || text.contains("CONFIRMED") {
-            GOOD
-        } else {
-            print::PLAIN
-        };
-        print::line(&format!("   {DIM}{who:<9} {time}{DIM:#} | {module:<10} | {color}{text}{color:#}"))?;
-    }
-    Ok(())
-}
-
-/// Signs a visit; see [`sign::sign`].
-pub(super) fn headers(
-    key: &KeyPair,
-    claims: &Claims<'_>,
-    at: imagxp::UnixMillis,
-) -> Result<Vec<(&'static str, String)>, Failure> {
-    sign::sign(key, claims, None, at)
 }

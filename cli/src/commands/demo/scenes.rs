@@ -1,15 +1,18 @@
-//! The five visits.
+//! Visits to publishers, and what must become of each.
 
-use imagxp::{Claims, Error, KeyPair, PublicKey, Purpose, UnixMillis};
+use imagxp::{Claims, Error, KeyPair, PublicKey, Purpose, UnixMillis, spec};
 use imagxp_host::system;
 
-use super::{Stage, headers};
+use super::money::Visa;
+use super::publisher::Site;
+use super::stage::Stage;
 use crate::failure::Failure;
+use crate::sign;
 
-/// One visit, and what must become of it.
+/// One visit.
 pub(super) struct Scene<'s> {
-    pub(super) title: &'static str,
-    pub(super) plot: &'static str,
+    /// Who comes.
+    pub(super) who: &'static str,
     /// What is asked for.
     pub(super) url: String,
     /// What was signed.
@@ -29,72 +32,63 @@ pub(super) type Header = (&'static str, String);
 /// The late visit was signed this long ago; the window is five minutes.
 const LATE_MS: i64 = 10 * 60 * 1_000;
 
-/// How many there are.
-pub(super) const COUNT: usize = 5;
-
-/// Visit `number`, from 1 on; `first` is what the first one sent.
-pub(super) fn make<'s>(stage: &'s Stage, number: usize, first: &[Header]) -> Result<Scene<'s>, Failure> {
-    let article = stage.page("/articles/42");
-    let now = system::now();
-    let visit = |key, signed_url: &str, at| Scene::new(stage, key, article.clone(), signed_url.to_owned(), at);
-    let scene = match number {
-        1 => Scene {
-            title: "The real one",
-            plot: "signs with the key that its domain publishes",
-            ..visit(&stage.key, &article, now)?
-        },
-        2 => Scene {
-            title: "The liar",
-            plot: "claims the same name, and signs well, with a key of its own",
-            expected: Error::KeyMismatch.name(),
-            ..visit(&stage.foreign_key, &article, now)?
-        },
-        3 => Scene {
-            title: "The echo",
-            plot: "sends the first request once more, as it was",
-            expected: Error::ReplayDetected.name(),
-            headers: first.to_vec(),
-            is_copy: true,
-            ..visit(&stage.key, &article, now)?
-        },
-        4 => Scene {
-            title: "The latecomer",
-            plot: "was signed ten minutes ago",
-            expected: Error::TimestampStale.name(),
-            ..visit(&stage.key, &article, now.saturating_sub(LATE_MS))?
-        },
-        _ => Scene {
-            title: "The stray",
-            plot: "was signed for another page",
-            expected: Error::ResourceMismatch.name(),
-            ..visit(&stage.key, &stage.page("/articles/1"), now)?
-        },
-    };
-    Ok(scene)
-}
+const PAGE: &str = "/articles/42";
 
 impl<'s> Scene<'s> {
+    /// The agent, with a visa or without.
+    pub(super) fn agent(stage: &'s Stage, site: &Site, visa: Option<&Visa>) -> Result<Self, Failure> {
+        let expected = if visa.is_some() { "OK" } else { Error::VisaRequired.name() };
+        Ok(Self { expected, ..Self::new(stage, &stage.key, site.page(PAGE), site.page(PAGE), system::now(), visa)? })
+    }
+
+    /// The agent again, with its feedback on the page.
+    pub(super) fn word(stage: &'s Stage, site: &Site, visa: &Visa, word: &str) -> Result<Self, Failure> {
+        let mut scene = Self::agent(stage, site, Some(visa))?;
+        scene.headers.push((spec::header::FEEDBACK, word.to_owned()));
+        Ok(scene)
+    }
+
+    /// Somebody who claims the agent's name and even has its visa, and signs well, with a key of its own.
+    pub(super) fn fake(stage: &'s Stage, site: &Site, visa: &Visa) -> Result<Self, Failure> {
+        let (page, key) = (site.page(PAGE), &stage.foreign_key);
+        let scene = Self::new(stage, key, page.clone(), page, system::now(), Some(visa))?;
+        Ok(Self { who: "fake", expected: Error::KeyMismatch.name(), ..scene })
+    }
+
+    /// A request once more, as it was.
+    pub(super) fn echo(stage: &'s Stage, site: &Site, first: &Self) -> Result<Self, Failure> {
+        let scene = Self::agent(stage, site, None)?;
+        let (headers, expected) = (first.headers.clone(), Error::ReplayDetected.name());
+        Ok(Self { who: "echo", headers, expected, is_copy: true, ..scene })
+    }
+
+    /// Signed ten minutes ago.
+    pub(super) fn latecomer(stage: &'s Stage, site: &Site, visa: &Visa) -> Result<Self, Failure> {
+        let (page, at) = (site.page(PAGE), system::now().saturating_sub(LATE_MS));
+        let scene = Self::new(stage, &stage.key, page.clone(), page, at, Some(visa))?;
+        Ok(Self { expected: Error::TimestampStale.name(), ..scene })
+    }
+
+    /// Signed for another page.
+    pub(super) fn stray(stage: &'s Stage, site: &Site, visa: &Visa) -> Result<Self, Failure> {
+        let (page, signed) = (site.page(PAGE), site.page("/articles/1"));
+        let scene = Self::new(stage, &stage.key, page, signed, system::now(), Some(visa))?;
+        Ok(Self { expected: Error::ResourceMismatch.name(), ..scene })
+    }
+
     fn new(
         stage: &'s Stage,
         key: &'s KeyPair,
         url: String,
         signed_url: String,
         at: UnixMillis,
+        visa: Option<&Visa>,
     ) -> Result<Self, Failure> {
         let claims =
             Claims { agent_id: &stage.agent_id, resource: "", purpose: Purpose::RagRetrieval, ads_displayed: false };
-        let headers = headers(key, &Claims { resource: &signed_url, ..claims }, at)?;
-        Ok(Self {
-            title: "",
-            plot: "",
-            url,
-            signed_url,
-            claims,
-            key: key.public(),
-            signed: at,
-            headers,
-            is_copy: false,
-            expected: "OK",
-        })
+        let visa = visa.map(|visa| &*visa.token);
+        let headers = sign::sign(key, &Claims { resource: &signed_url, ..claims }, visa, at)?;
+        let key = key.public();
+        Ok(Self { who: "agent", url, signed_url, claims, key, signed: at, headers, is_copy: false, expected: "OK" })
     }
 }

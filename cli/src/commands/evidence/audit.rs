@@ -7,14 +7,14 @@ use imagxp::{Error, PublicKey, spec};
 use super::documents::Documents;
 
 /// One thing that is wrong, and where.
-pub(super) struct Fault {
-    pub(super) line: u64,
-    pub(super) name: &'static str,
-    pub(super) help: String,
+pub(in crate::commands) struct Fault {
+    pub(in crate::commands) line: u64,
+    pub(in crate::commands) name: &'static str,
+    pub(in crate::commands) help: String,
 }
 
 /// The verification of one log.
-pub(super) struct Audit<'k> {
+pub(in crate::commands) struct Audit<'k> {
     log: Log<'k>,
     documents: Documents,
     /// Lines whose signatures are still to be checked.
@@ -23,20 +23,20 @@ pub(super) struct Audit<'k> {
     tables: Tables<'k>,
     scratch: Vec<u8>,
     anchor: Option<Head>,
-    pub(super) found: Found,
+    pub(in crate::commands) found: Found,
 }
 
 /// What was found so far.
 #[derive(Default)]
-pub(super) struct Found {
-    pub(super) faults: Vec<Fault>,
-    pub(super) documents: u64,
-    pub(super) decisions: u64,
-    pub(super) checkpoints: u64,
+pub(in crate::commands) struct Found {
+    pub(in crate::commands) faults: Vec<Fault>,
+    pub(in crate::commands) documents: u64,
+    pub(in crate::commands) decisions: u64,
+    pub(in crate::commands) checkpoints: u64,
     /// Decisions that rest on documents which the log does not hold.
-    pub(super) unknown: u64,
+    pub(in crate::commands) unknown: u64,
     /// Line, time and key of the last good checkpoint.
-    pub(super) sealed: Option<(u64, UnixMillis, String)>,
+    pub(in crate::commands) sealed: Option<(u64, UnixMillis, String)>,
 }
 
 struct Pending {
@@ -52,10 +52,10 @@ enum Of {
 
 impl<'k> Audit<'k> {
     /// Words of memory for prepared keys.
-    pub(super) const WORDS: usize = Tables::words(64);
+    pub(in crate::commands) const WORDS: usize = Tables::words(64);
 
     /// By these keys of the publisher, with [`Self::WORDS`] of memory; `anchor` is a head that was kept elsewhere.
-    pub(super) fn new(keys: &'k [PublicKey], memory: &'k mut [u64], anchor: Option<Head>) -> Self {
+    pub(in crate::commands) fn new(keys: &'k [PublicKey], memory: &'k mut [u64], anchor: Option<Head>) -> Self {
         Self {
             log: Log::new(keys),
             documents: Documents::default(),
@@ -69,7 +69,7 @@ impl<'k> Audit<'k> {
     }
 
     /// Takes the next line.
-    pub(super) fn line(&mut self, line: &[u8]) -> Result<(), Error> {
+    pub(in crate::commands) fn line(&mut self, line: &[u8]) -> Result<(), Error> {
         let taken = self.log.line_unchecked(line);
         self.check_anchor();
         match taken {
@@ -94,7 +94,7 @@ impl<'k> Audit<'k> {
     }
 
     /// The end of the log; `rest` stands behind the last newline.
-    pub(super) fn finish(mut self, rest: &[u8]) -> (Found, Summary) {
+    pub(in crate::commands) fn finish(mut self, rest: &[u8]) -> (Found, Summary) {
         self.settle();
         let head = self.log.head();
         // A record whose newline was changed, not one that was torn.

@@ -12,6 +12,8 @@ use clap::{Args, Subcommand};
 
 use crate::failure::Outcome;
 
+pub(super) use audit::{Audit, Fault};
+
 /// Keep a log of decisions that others can verify, and verify one
 #[derive(Args)]
 #[command(after_help = "\

@@ -1,0 +1,64 @@
+//! `POST /feedback`: the agent's signed word on what it bought. It settles the payment of the visa that it names, once.
+//!
+//! The request is signed as any other, so the agent's present key is known; the feedback is signed by the same key, and
+//! must be for this broker (`aud`). The visa must be one that this agent bought.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use imagxp::feedback::{Judgement, Signer, verify};
+use imagxp::{Error, money, spec};
+use serde_json::{Value, json};
+
+use crate::answer::Refusal;
+use crate::ledger::{Settled, State};
+use crate::service::{Service, seconds};
+
+impl Service {
+    /// Where the payment is now.
+    pub(crate) async fn feedback(
+        &self,
+        target: &str,
+        headers: &HeaderMap,
+        body: Bytes,
+        client: Option<std::net::IpAddr>,
+    ) -> Result<Value, Refusal> {
+        let agent = self.agents.verify("POST", target, headers, client).await?;
+        self.limits.agent(&agent.agent_id)?;
+        let now = imagxp_host::system::now();
+        let header = headers.get(spec::header::FEEDBACK).map(http::HeaderValue::as_bytes);
+        let text = header.unwrap_or(&body).trim_ascii();
+        let signer = Signer { agent_id: &agent.agent_id, key: &agent.key, audiences: &[&self.config.public_url] };
+        let mut memory = [0; Judgement::MEMORY];
+        let judgement =
+            verify(text, &signer, now, &mut memory).map_err(|_| Refusal::Identity(Error::FeedbackInvalid))?;
+        let jti = judgement.visa.ok_or(Refusal::VisaUnnamed)?.to_owned();
+        let (outcome, score) = (judgement.outcome, judgement.score);
+        let settled = self.ledger.settle(jti.clone(), agent.agent_id, outcome, score, seconds(now)).await;
+        let settled = settled.map_err(|_| Refusal::LedgerUnavailable)?;
+        self.agents.follow_up(agent.hints);
+        match settled {
+            Settled::Is { state, amount, publisher } => {
+                self.metrics.settled(state.name());
+                tracing::info!(visa = jti, state = state.name(), publisher, "feedback");
+                let amount = json_amount(amount);
+                let message = match state {
+                    State::Released => "the payment is the publisher's",
+                    State::Refunded => "the payment is refused to the publisher, and the agent's again",
+                    State::Held => "nothing has changed: the score is exactly 0.5",
+                };
+                Ok(json!({
+                    "visa": jti, "outcome": outcome.name(), "state": state.name(),
+                    "publisher": publisher, "amount": amount, "message": message,
+                }))
+            }
+            Settled::Otherwise(_) => Err(Refusal::AlreadySettled),
+            Settled::TooLate => Err(Refusal::DisputeOver),
+            Settled::Unknown => Err(Refusal::VisaUnknown),
+        }
+    }
+}
+
+/// Money as a JSON text, exact: `"0.001"`.
+pub(crate) fn json_amount(amount: i64) -> Value {
+    Value::from(money::decimal(amount).as_str())
+}

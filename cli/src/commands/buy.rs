@@ -1,0 +1,58 @@
+//! `imagxp visa buy`
+
+use clap::Args;
+use imagxp::money;
+use imagxp::policy::Micros;
+use serde_json::Value;
+
+use super::visa::amount;
+use crate::errand::{self, Broker};
+use crate::failure::{Failure, Outcome};
+use crate::{keys, print, purpose};
+
+/// Buy a visa from a broker: prints the token for x-imagxp-credential
+#[derive(Args)]
+#[command(after_help = "\
+The request is signed, so the broker knows whose account pays. If no answer comes, the same request is sent again: with
+its nonce it is the same sale, and paid once. Exit codes: 0 bought, 1 not, 2 the command itself is wrong.
+
+Examples:
+  imagxp visa buy --broker https://broker.example.com --publisher nytimes.com --amount 0.001
+  imagxp fetch https://nytimes.com/a --purpose RAG_RETRIEVAL --visa \"$(imagxp visa buy …)\"
+
+JSON: the broker's answer, an object with the members token and header_name.")]
+pub(crate) struct Buy {
+    #[command(flatten)]
+    broker: Broker,
+    /// Where the visa is to be good
+    #[arg(long, value_name = "NAME")]
+    publisher: String,
+    /// What it costs
+    #[arg(long, value_name = "DECIMAL", value_parser = amount)]
+    amount: Micros,
+    /// What it is bought for
+    #[arg(long, value_name = "PURPOSE", value_parser = purpose::NAMES, ignore_case = true, default_value = "RAG_RETRIEVAL")]
+    purpose: String,
+    #[command(flatten)]
+    agent: keys::Agent,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Buy {
+    pub(crate) fn run(self) -> Outcome {
+        let body = order(&self.publisher, self.amount);
+        let purpose = purpose::of(&self.purpose.to_ascii_uppercase());
+        let sold = self.broker.post_signed("/issue-visa", &self.agent, purpose, body)?.good()?;
+        errand::finish(&sold, self.json, |sold: &Value| {
+            let none = || Failure::failed("the broker's answer holds no token", "is it a broker's URL?");
+            print::line(sold["token"].as_str().ok_or_else(none)?)
+        })
+    }
+}
+
+/// `{"publisher":"nytimes.com","amount":0.001}`: the amount to the digit.
+pub(crate) fn order(publisher: &str, amount: Micros) -> String {
+    format!("{{\"publisher\":{},\"amount\":{}}}", Value::from(publisher), money::decimal(amount))
+}
