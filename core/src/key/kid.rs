@@ -20,13 +20,6 @@ impl Kid {
         kid
     }
 
-    /// None if the text is no thumbprint.
-    pub(crate) fn from_text(text: &str) -> Option<Self> {
-        let mut thumbprint = [0; 32];
-        let decoded = base64::url_decode(text.as_bytes(), &mut thumbprint).is_ok_and(|decoded| decoded.len() == 32);
-        decoded.then(|| Self::from_thumbprint(&thumbprint))
-    }
-
     /// A thumbprint that was written as text before; none if it is not 43 characters of strict base64url.
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
