@@ -13,6 +13,9 @@ import (
 // fetches makes one of all fetches of a document that are wanted at the same time.
 type fetches struct{ group singleflight.Group }
 
+// flightTimeout is for Fetchers without one of their own.
+const flightTimeout = 2 * wholeTimeout
+
 // learn fetches a document and puts it into the key cache, once for all who wait. seen is the snapshot that lacked it: if it is
 // no more the current one, the document may have come already, and the caller looks again. The fetch goes on when ctx ends, for
 // the others.
@@ -22,8 +25,12 @@ func (p *Publisher) learn(ctx context.Context, document abi.Document, who cause,
 		if p.keys.read() != seen {
 			return (*abi.Told)(nil), nil
 		}
-		return p.fetch(context.WithoutCancel(ctx), document, who)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightTimeout)
+		defer cancel()
+		return p.fetch(ctx, document, who)
 	})
+	ctx, cancel := context.WithTimeout(ctx, flightTimeout)
+	defer cancel()
 	select {
 	case result := <-landed:
 		told, _ := result.Val.(*abi.Told)

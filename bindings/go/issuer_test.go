@@ -24,6 +24,10 @@ func TestIssuedVisasPay(t *testing.T) {
 	if err := publisher.WarmUp(t.Context()); err != nil || network.fetches.Load() != 1 {
 		t.Fatalf("%v, %d fetches", err, network.fetches.Load())
 	}
+	nowhere := small(t, PublisherConfig{Fetcher: new(documents), Policy: `{"audiences":["pub.example.com"],"monetization":{"brokerUrl":"https://broker.example.com"}}`})
+	if err := nowhere.WarmUp(t.Context()); !errors.Is(err, ErrJWKSUnavailable) {
+		t.Errorf("a broker that is not there: %v", err)
+	}
 	good := VisaClaims{Audience: "pub.example.com", AgentID: agent.ID(), PublicKey: agent.PublicKey(), Amount: "0.001", ID: "1", Currency: "USD", Purpose: RAGRetrieval}
 	other := newTestAgent(t, "other.example.com")
 	pay := func(visa string) (*Verdict, error) {

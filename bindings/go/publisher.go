@@ -172,7 +172,10 @@ func (p *Publisher) Development() bool { return p.terms.Flags&abi.TermsDevelopme
 func (p *Publisher) WarmUp(ctx context.Context) error {
 	var failed []error
 	for _, document := range abi.PolicyDocuments(p.policy) {
-		_, err := p.learn(ctx, document, cause{}, p.keys.read())
+		told, err := p.learn(ctx, document, cause{}, p.keys.read())
+		if err == nil && told != nil && told.Found != abi.Found {
+			err = fmt.Errorf("imagxp: %s could not be fetched: %w", document.URL, ErrJWKSUnavailable)
+		}
 		failed = append(failed, err)
 	}
 	return errors.Join(failed...)

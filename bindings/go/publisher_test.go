@@ -1,6 +1,7 @@
 package imagxp
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -279,4 +280,23 @@ func TestBusy(t *testing.T) {
 	if _, err := publisher.Check(t.Context(), r); err != nil {
 		t.Errorf("the same once more: %v", err)
 	}
+}
+
+// A Fetcher that never comes back holds nobody for ever.
+func TestAFetcherThatHangs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for three seconds")
+	}
+	publisher := small(t, PublisherConfig{Fetcher: hanging{}})
+	_, err := publisher.Check(t.Context(), signedVisit(t, newTestAgent(t, "bot.example.com"), "/a"))
+	if !errors.Is(err, ErrIdentityPending) {
+		t.Errorf("%v", err)
+	}
+}
+
+type hanging struct{}
+
+func (hanging) Fetch(ctx context.Context, _ Need) (Answer, error) {
+	<-ctx.Done()
+	return Answer{}, ctx.Err()
 }
