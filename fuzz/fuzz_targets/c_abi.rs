@@ -33,6 +33,8 @@ library! {
     verdict "../../ffi/src/verdict.rs"
 }
 
+use std::sync::LazyLock;
+
 use libfuzzer_sys::fuzz_target;
 use types::*;
 
@@ -40,6 +42,7 @@ const NOW: i64 = 1_769_428_800_000;
 const POLICY: &str = r#"{"allowRAG":true,"audiences":["a"],"monetization":{"brokerUrl":"https://b.example"}}"#;
 
 /// What every call is made with.
+#[derive(Clone)]
 struct World {
     policy: Vec<u64>,
     keys: Vec<u64>,
@@ -95,7 +98,8 @@ fn replay(world: &mut World) -> imagxp_replay_cache {
 
 fuzz_target!(|input: (u8, Vec<u8>, Vec<u8>)| {
     let (which, first, second) = input;
-    let mut world = world();
+    static WORLD: LazyLock<World> = LazyLock::new(world);
+    let mut world = WORLD.clone();
     // SAFETY: the memory is there, and no two parts overlap.
     unsafe {
         match which % 4 {
@@ -146,7 +150,7 @@ unsafe fn lines(world: &World, line: &[u8], document: &[u8]) {
     let (mut log, mut record) = (damaged::<imagxp_log>(document), damaged::<imagxp_record>(&[]));
     let status = unsafe { log::imagxp_log_line(&mut log, keys.as_ptr(), 1, text(line), &mut record) };
     assert_eq!(status == 0, record.fault == 0);
-    let (mut scratch, mut findings) = (vec![0; 65_536], damaged::<imagxp_findings>(&[]));
+    let (mut scratch, mut findings) = (vec![0; 8_192], damaged::<imagxp_findings>(&[]));
     let documents = [text(document)];
     let _ = unsafe {
         log::imagxp_evidence_prove(text(line), documents.as_ptr(), 1, buf(&mut scratch), &mut findings)
