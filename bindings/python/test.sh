@@ -9,11 +9,14 @@ work=$(realpath "$target")/python-test
 mkdir -p "$work"
 
 need cc build-essential
-need redis-server redis-server || true
-need musl-gcc musl-tools || true
-need openssl openssl || true
-python3 -c "import ensurepip, venv" 2>/dev/null || need python3-venv-is-missing python3-venv || python3 -c "import ensurepip" ||
-    { lacking "python3-venv" || exit 0; }
+need openssl openssl
+# Without its service.
+RUNLEVEL=1 need redis-server redis-server || true
+if ! python3 -c "import ensurepip" 2>/dev/null; then
+    # The folder of a module, not a command: `need` cannot tell.
+    [ "$(id -u)" != 0 ] || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
+    python3 -c "import ensurepip" 2>/dev/null || lacking python3-venv || exit 0
+fi
 pip() { # venv, arguments of pip install
     "$1/bin/python" -m pip install --quiet --disable-pip-version-check "${@:2}"
 }
@@ -34,10 +37,10 @@ echo "style, types, and the oldest Python by its syntax"
 echo "the sdist, and the wheel that is built from it with cargo"
 rm -rf "$work/dist" "$work/wheels"
 (cd "$here" && "$tool/python" -m build --sdist --outdir "$work/dist" . >"$work/build.log" 2>&1) || { cat "$work/build.log"; exit 1; }
-# Always in the same place: cargo then builds anew what has changed, and no more.
-mkdir -p "$work/sdist"
-tar xzf "$work"/dist/imagxp-*.tar.gz -C "$work/sdist" --strip-components=1
-CARGO_TARGET_DIR=$target "$tool/python" -m build --wheel --outdir "$work/dist" "$work/sdist" >"$work/build.log" 2>&1 ||
+# Always in the same place, and newer than what was built there before: cargo goes by the time of a file.
+rm -rf "$work/sdist" && mkdir "$work/sdist"
+tar xzmf "$work"/dist/imagxp-*.tar.gz -C "$work/sdist" --strip-components=1
+CARGO_TARGET_DIR=$(realpath "$target") "$tool/python" -m build --wheel --outdir "$work/dist" "$work/sdist" >"$work/build.log" 2>&1 ||
     { cat "$work/build.log"; exit 1; }
 
 echo "auditwheel"
