@@ -96,6 +96,6 @@ while read -r version python; do
     fi
     pip "$place" --force-reinstall --no-deps "$wheel"
     (cd "$work" && "$place/bin/python" -m pytest -q -p no:cacheprovider -rs --doctest-modules --pyargs imagxp tests \
-        $([ -x "$place/bin/uvicorn" ] || cat "$here/tests/light.txt")) </dev/null
+        --ignore-glob='*/imagxp/django.py' $([ -x "$place/bin/uvicorn" ] || cat "$here/tests/light.txt")) </dev/null
     first=no
 done < <(interpreters)
