@@ -21,7 +21,7 @@ def test_three_lines_to_a_signed_request(monkeypatch, capsys):
     agent = Agent.generate("bot.example.com")
     monkeypatch.setenv("IMAGXP_AGENT_ID", agent.agent_id)
     monkeypatch.setenv("IMAGXP_PRIVATE_KEY", agent.private_pem)
-    lines = block("from_env").strip().splitlines()
+    lines = [line for line in block("from_env").splitlines() if line]
     assert len(lines) == 3
     exec("\n".join(lines), {})
     assert "x-imagxp-signature" in capsys.readouterr().out
