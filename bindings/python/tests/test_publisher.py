@@ -7,7 +7,7 @@ import pytest
 from conftest import ORIGIN, URL, knowing
 
 import imagxp
-from imagxp import Agent, Bound, HostError, MemoryStore, Proof, Publisher, Purpose, Request, Visitor, _ffi
+from imagxp import Agent, Bound, Fetcher, HostError, Limits, MemoryStore, Proof, Publisher, Purpose, Request, Visitor, _ffi
 from imagxp.request import MATTERS, pack
 
 LOCAL = "http://localhost:8000"
@@ -209,6 +209,21 @@ def test_threads_admit_each_request_once(agent, publisher):
 
     in_threads([judge] * 4)
     assert verdicts.count("OK") == 200 and verdicts.count("REPLAY_DETECTED") == 600
+
+
+def test_who_fails_too_often_is_told_to_come_later(agent):
+    publisher = knowing(agent, fetcher=Fetcher(limits=Limits(failures_per_s=1, failures_burst=3)))
+    forged = {**agent.sign(URL, "SUMMARY"), "x-imagxp-signature": "1" * 128}
+
+    def of(client, headers):
+        return publisher.check(Request.of_url(URL, headers, client=client))
+
+    assert [of("192.0.2.1", forged).code for _ in range(5)] == ["SIGNATURE_INVALID"] * 3 + ["BUSY"] * 2
+    busy = of("192.0.2.1", agent.sign(URL, "SUMMARY"))
+    assert busy.status == 503 and busy.headers["retry-after"]
+    assert of("192.0.2.1", {}), "who does not sign costs nothing"
+    assert of("192.0.2.2", agent.sign(URL, "SUMMARY")) and of(None, agent.sign(URL, "SUMMARY"))
+    assert of(None, forged).code == "SIGNATURE_INVALID"
 
 
 def test_the_names_that_matter_are_the_librarys():

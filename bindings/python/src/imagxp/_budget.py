@@ -17,7 +17,7 @@ Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 @dataclass(frozen=True)
 class Limits:
-    """Times in seconds, and numbers: those of docs/threats.md section 8."""
+    """Times in seconds, and numbers: those of docs/threats.md sections 5 and 8."""
 
     resolve: float = 0.5
     connect: float = 0.5
@@ -29,6 +29,8 @@ class Limits:
     per_network: int = 8
     names_per_s: int = 20
     per_client_per_s: int = 2
+    failures_per_s: int = 20
+    failures_burst: int = 40
 
 
 class Pending(Exception):
@@ -44,15 +46,15 @@ _CLIENTS_MAX = 4_096
 
 
 class _Bucket:
-    """So many a second, and at most a second's worth at once."""
+    """So many a second, and at most `burst` at once."""
 
-    __slots__ = ("_at", "_per_s", "_tokens")
+    __slots__ = ("_at", "_burst", "_per_s", "_tokens")
 
-    def __init__(self, per_s: int, now: float) -> None:
-        self._per_s, self._tokens, self._at = per_s, float(per_s), now
+    def __init__(self, per_s: int, burst: int, now: float) -> None:
+        self._per_s, self._burst, self._tokens, self._at = per_s, burst, float(burst), now
 
     def level(self, now: float) -> float:
-        return min(self._tokens + (now - self._at) * self._per_s, self._per_s)
+        return min(self._tokens + (now - self._at) * self._per_s, self._burst)
 
     def take(self, now: float) -> bool:
         self._tokens, self._at = self.level(now), now
@@ -61,8 +63,32 @@ class _Bucket:
         self._tokens -= 1
         return True
 
-    def is_full(self, now: float) -> bool:
-        return self.level(now) >= self._per_s
+
+class Clients:
+    """A bucket for each client address. True while there is one that is not full. Every call wants its owner's lock."""
+
+    def __init__(self, per_s: int, burst: int) -> None:
+        self._per_s, self._burst = per_s, burst
+        self._buckets: dict[Address, _Bucket] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._buckets)
+
+    def has_one(self, client: Optional[str], now: float) -> bool:
+        bucket = self._buckets.get(address) if (address := _client_of(client)) is not None else None
+        return bucket is None or bucket.level(now) >= 1
+
+    def take(self, client: Optional[str], now: float) -> bool:
+        address = _client_of(client)
+        if address is None:
+            return True
+        if len(self._buckets) >= _CLIENTS_MAX:
+            full = self._burst
+            self._buckets = {key: bucket for key, bucket in self._buckets.items() if bucket.level(now) < full}
+        if address not in self._buckets and len(self._buckets) < _CLIENTS_MAX:
+            self._buckets[address] = _Bucket(self._per_s, self._burst, now)
+        bucket = self._buckets.get(address)
+        return bucket is None or bucket.take(now)
 
 
 class Budget:
@@ -74,8 +100,8 @@ class Budget:
     def _in_child(self) -> None:
         self._lock = threading.Lock()
         self._under_way = 0
-        self._all = _Bucket(self._limits.names_per_s, time.monotonic())
-        self._clients: dict[Address, _Bucket] = {}
+        self._all = _Bucket(self._limits.names_per_s, self._limits.names_per_s, time.monotonic())
+        self._clients = Clients(self._limits.per_client_per_s, self._limits.per_client_per_s)
         self._networks: dict[Address, int] = {}
 
     def begin(self, client: Optional[str], *, known: bool) -> None:
@@ -84,7 +110,7 @@ class Budget:
         Raises `Pending`.
         """
         with self._lock:
-            if self._under_way >= self._limits.fetches or not (known or self._take(client, time.monotonic())):
+            if self._under_way >= self._limits.fetches or not (known or self._new(client, time.monotonic())):
                 raise Pending
             self._under_way += 1
 
@@ -92,18 +118,9 @@ class Budget:
         with self._lock:
             self._under_way -= 1
 
-    def _take(self, client: Optional[str], now: float) -> bool:
+    def _new(self, client: Optional[str], now: float) -> bool:
         """The client's own bucket first: who floods must not empty everybody's."""
-        address = _client_of(client)
-        if address is not None:
-            if len(self._clients) >= _CLIENTS_MAX:
-                self._clients = {key: bucket for key, bucket in self._clients.items() if not bucket.is_full(now)}
-            if address not in self._clients and len(self._clients) < _CLIENTS_MAX:
-                self._clients[address] = _Bucket(self._limits.per_client_per_s, now)
-            bucket = self._clients.get(address)
-            if bucket is not None and not bucket.take(now):
-                return False
-        return self._all.take(now)
+        return self._clients.take(client, now) and self._all.take(now)
 
     @contextmanager
     def place(self, address: Address) -> Iterator[None]:
@@ -120,6 +137,29 @@ class Budget:
                 self._networks[network] -= 1
                 if not self._networks[network]:
                     del self._networks[network]
+
+
+class Failures:
+    """Signature checks that failed, by client: one costs as much as hundreds of refusals by text, and anybody can cause it."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._in_child()
+        on_fork(self._in_child)
+
+    def _in_child(self) -> None:
+        self._lock = threading.Lock()
+        self._clients = Clients(self._limits.failures_per_s, self._limits.failures_burst)
+
+    def are_too_many(self, client: Optional[str]) -> bool:
+        if not self._clients:
+            return False
+        with self._lock:
+            return not self._clients.has_one(client, time.monotonic())
+
+    def count(self, client: Optional[str]) -> None:
+        with self._lock:
+            self._clients.take(client, time.monotonic())
 
 
 def canonical(address: Address) -> Address:

@@ -19,7 +19,7 @@ from ctypes import byref, c_size_t
 from typing import Any, Optional, Union
 
 from . import _ffi, story
-from ._budget import Pending
+from ._budget import Failures, Pending
 from ._documents import Documents, Landing
 from ._ffi import Memory, lib, lib_gil
 from ._keys import Fetched, KeyCache, Sizes, Wanted
@@ -44,6 +44,7 @@ _NEEDS_MAX = 3
 _POOL_MAX = 64
 _TOO_SMALL, _HOST_MISTAKES = number_of("BUFFER_TOO_SMALL"), range(-199, -99)
 _PENDING, _NO_KEY_SET, _FULL = number_of("IDENTITY_PENDING"), number_of("JWKS_UNAVAILABLE"), number_of("REPLAY_CACHE_FULL")
+_BUSY, _FAILED = number_of("BUSY"), (number_of("SIGNATURE_INVALID"), number_of("KEY_INVALID"))
 _PAYMENT = frozenset(range(number_of("JWK_PRIVATE_EXPOSED"), number_of("VISITOR_REFUSED")))
 
 
@@ -51,6 +52,7 @@ class _Frame:
     """The memory of one check, used by one check at a time."""
 
     __slots__ = (
+        "client",
         "fields",
         "generation",
         "landings",
@@ -69,12 +71,13 @@ class _Frame:
         self.packed_ref, self.verified_ref = byref(self.packed), byref(self.verified)
         self.verified_view = memoryview(self.verified).cast("B")
         self.scratch, self.wide = Memory(_USUAL_LEN), False
+        self.client: Optional[str] = None
         self.fields, self.generation, self.received_ms = b"", 0, 0
         self.landings: list[Landing] = []
 
     def load(self, request: Request) -> None:
         fields, count = pack(request)
-        packed, self.fields, self.landings = self.packed, fields, []
+        packed, self.fields, self.landings, self.client = self.packed, fields, [], request.client
         packed.fields, packed.len, packed.count, packed.vouched = fields, len(fields), count, request.vouched
 
     def landed(self, landing: Optional[Landing]) -> None:
@@ -120,6 +123,7 @@ class Publisher:
         self._whitelist, self.vouched = whitelist, VOUCHED[edge] if edge else 0
         self._keys, self._evidence = KeyCache(sizes), evidence
         self.fetcher = fetcher or Fetcher(development=self.development)
+        self._failures = Failures(self.fetcher.limits)
         self._documents = Documents(self._keys, self.fetcher, self._record)
         self._frames: list[_Frame] = []
         if self.development:
@@ -227,6 +231,8 @@ class Publisher:
             raise StoreError(f"{why}: {INSTEAD}")
 
     def _verify(self, frame: _Frame) -> int:
+        if self._failures.are_too_many(frame.client) and b"x-imagxp-" in frame.fields.lower():
+            return _BUSY
         # Held until the call returns: a swap must not free what is read.
         snapshot = self._keys.snapshot
         frame.generation, now = snapshot.generation, now_ms()
@@ -237,6 +243,8 @@ class Publisher:
         )
         if status >= 0:
             return status
+        if status in _FAILED:
+            self._failures.count(frame.client)
         if status == _TOO_SMALL and not frame.wide:
             frame.widen()
             return self._verify(frame)
