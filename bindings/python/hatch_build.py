@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sysconfig
+import tempfile
 from pathlib import Path
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -63,8 +64,9 @@ def build(native, library):
     cargo = ["cargo", "rustc", "--release", "--package", "imagxp-ffi", "--crate-type", "staticlib"]
     environment = {**os.environ, "CARGO_TARGET_DIR": str(target)}
     subprocess.run(cargo, cwd=native, env=environment, check=True)
-    out = target / "python"
-    subprocess.run([native / "tools/prelink.sh", target / "release/libimagxp.a", out], check=True)
-    link = [os.environ.get("CC", "cc"), "-shared", "-nostdlib", "-Wl,-soname,libimagxp.so", *(f"-Wl,{flag}" for flag in FLAGS)]
-    subprocess.run([*link, "-o", library, out / "libimagxp.a"], check=True)
+    with tempfile.TemporaryDirectory() as out:
+        subprocess.run([native / "tools/prelink.sh", target / "release/libimagxp.a", out], check=True)
+        link = [os.environ.get("CC", "cc"), "-shared", "-nostdlib", "-Wl,-soname,libimagxp.so"]
+        link += [f"-Wl,{flag}" for flag in FLAGS]
+        subprocess.run([*link, "-o", library, f"{out}/libimagxp.a"], check=True)
     subprocess.run(["strip", "--strip-unneeded", library], check=True)
