@@ -5,12 +5,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/abi-setup.sh
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
 cargo run --quiet --package imagxp-header -- --check
 grep -oE '\bimagxp_[a-z0-9_]+\(' include/imagxp.h | tr -d '(' | sort -u |
-    grep -vxE 'imagxp_(str_of|text|init)' >"$out/declared"
+    grep -vxE 'imagxp_(str_of|text|init)' >"$work/declared"
 # Functions that the preamble only speaks of are declared, too.
-diff ffi/symbols.txt "$out/declared"
+diff ffi/symbols.txt "$work/declared"
 
 build_libraries
 same() { # what, expected, actual
@@ -29,7 +31,7 @@ same "the name of libimagxp.so.1" libimagxp.so.1 "$(objdump -p "$out/libimagxp.s
 state=$(nm --defined-only "$target/release/libimagxp.a" 2>/dev/null | awk '$2 ~ /^[bBdD]$/ { print $3 }' | grep -v -e DW.ref -e cpufeatures -e STORAGE || true)
 same "the library's state" "" "$state"
 
-tools/abi-layout.sh >"$out/layout.inc"
-cc -Iinclude -I"$out" -o "$out/layout" ffi/tests/layout.c
-diff ffi/tests/layout.txt <("$out/layout") || { echo "a layout has changed: see ffi/tests/layout.txt" >&2; exit 1; }
+tools/abi-layout.sh >"$work/layout.inc"
+cc -Iinclude -I"$work" -o "$work/layout" ffi/tests/layout.c
+diff ffi/tests/layout.txt <("$work/layout") || { echo "a layout has changed: see ffi/tests/layout.txt" >&2; exit 1; }
 echo "$(grep -c . ffi/symbols.txt) functions, $(grep -c '^[a-z_]* [0-9]*$' ffi/tests/layout.txt) structs: as promised"

@@ -2,17 +2,8 @@
 # it says so loudly and fails; with CI=true that ends the run, else the caller skips what needs the tool.
 need() {
     command -v "$1" >/dev/null && return 0
-    install_package "$2"
+    tools/apt.sh "$2"
     command -v "$1" >/dev/null || lacking "$1"
-}
-
-# As root on Debian; elsewhere nothing happens.
-install_package() {
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        local apt=(apt-get install -y -qq --no-install-recommends "$1")
-        export DEBIAN_FRONTEND=noninteractive
-        "${apt[@]}" >/dev/null 2>&1 || { apt-get update -qq && "${apt[@]}" >/dev/null; } || true
-    fi
 }
 
 # Something that a test needs is not there.
@@ -27,8 +18,13 @@ target=${CARGO_TARGET_DIR:-target}
 out=$target/abi
 mkdir -p "$out"
 
-# Builds the two libraries that are shipped into $out.
+# Builds the two libraries that are shipped into $out, once for all scripts that run at the same time.
 build_libraries() {
-    cargo rustc --quiet --release --package imagxp-ffi --crate-type staticlib
-    tools/prelink.sh "$target/release/libimagxp.a" "$out"
+    (
+        flock 9
+        cargo rustc --quiet --release --package imagxp-ffi --crate-type staticlib
+        for input in "$target/release/libimagxp.a" ffi/symbols.txt tools/prelink.sh; do
+            [ "$out/libimagxp.so.1" -nt "$input" ] || { tools/prelink.sh "$target/release/libimagxp.a" "$out" && break; }
+        done
+    ) 9>"$out/lock"
 }

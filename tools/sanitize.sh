@@ -39,7 +39,7 @@ clang_sanitizes() {
     echo 'int main(void) { return 0; }' | clang -x c -fsanitize=address,undefined -o "$work/program" - 2>/dev/null
 }
 if need clang clang; then
-    clang_sanitizes || install_package libclang-rt-dev
+    clang_sanitizes || tools/apt.sh libclang-rt-dev
     if clang_sanitizes; then compilers+=(clang); else lacking "the run-time of clang's sanitizers (libclang-rt-dev)" || true; fi
 fi
 for compiler in "${compilers[@]}"; do

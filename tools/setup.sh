@@ -26,10 +26,7 @@ fi
 
 if [ ${#packages[@]} -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        echo "setup: installing ${packages[*]}"
-        export DEBIAN_FRONTEND=noninteractive
-        apt-get update -qq
-        apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+        "$(dirname "$0")/apt.sh" "${packages[@]}"
     else
         echo "setup: missing: ${packages[*]} (run as root on Debian, or install them)" >&2
         [ "${CI:-}" != true ] || exit 1

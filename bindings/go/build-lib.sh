@@ -23,8 +23,8 @@ build_arm64() {
     local triple=aarch64-unknown-linux-gnu
     command -v rustup >/dev/null && rustup target add "$triple" >/dev/null 2>&1 || { lacking "rustup target $triple"; return 1; }
     need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu || return 1
-    [ -e /usr/aarch64-linux-gnu/lib/libc.so ] || apt-get install -y -qq --no-install-recommends libc6-dev-arm64-cross >/dev/null ||
-        { lacking libc6-dev-arm64-cross; return 1; }
+    tools/apt.sh libc6-dev-arm64-cross
+    [ -e /usr/aarch64-linux-gnu/lib/libc.so ] || { lacking libc6-dev-arm64-cross; return 1; }
     cargo rustc --quiet --release --package imagxp-ffi --crate-type staticlib --target "$triple"
     mkdir -p "$target/abi-arm64/bin"
     for tool in ld objcopy ar strip; do ln -sf "$(command -v "aarch64-linux-gnu-$tool")" "$target/abi-arm64/bin/$tool"; done

@@ -10,8 +10,7 @@ top=$PWD
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 set_up_go || exit 0
-# Debian starts a server that it installs, unless it is told not to; this test starts its own.
-RUNLEVEL=1 need redis-server redis-server || true
+need redis-server redis-server || true
 bindings/go/build-lib.sh
 export GOFLAGS="${GOFLAGS:-} -p=2"
 

@@ -1,22 +1,8 @@
 # Sourced by test.sh and the benchmark: what they need on Debian, and what they build.
 
-# Packages, installed without starting their services.
 nginx_packages() {
-    local missing=()
-    for package in "$@"; do
-        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
-    done
-    [ ${#missing[@]} -eq 0 ] && return 0
-    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-        lacking "${missing[*]}"
-        return 1
-    fi
-    echo "setup: installing ${missing[*]}"
-    local policy=/usr/sbin/policy-rc.d made=
-    [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy && made=1; }
-    DEBIAN_FRONTEND=noninteractive apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-    [ -z "$made" ] || rm -f $policy
+    tools/apt.sh "$@"
+    dpkg-query -W "$@" >/dev/null 2>&1 || { lacking "one of $*"; return 1; }
 }
 
 nginx_setup() {
@@ -38,11 +24,14 @@ nginx_tools() { # work
 # Debian's nginx source, as published by nginx; the tests need no patch of Debian's.
 nginx_source() { # work
     [ -e "$1/source/configure" ] && return 0
-    mkdir -p "$1/source" "$1/apt/lists/partial"
-    local options=(-o Dir::Etc::SourceList="$1/apt/sources.list" -o Dir::Etc::SourceParts=- -o Dir::State::Lists="$1/apt/lists"
+    mkdir -p "$1/source" "$1/apt/lists/partial" "$1/apt/parts"
+    # The machine's own sources, in both of their forms, asked for source packages.
+    cat /etc/apt/sources.list 2>/dev/null | sed -n 's/^deb /deb-src /p' >"$1/apt/sources.list"
+    for file in /etc/apt/sources.list.d/debian*.sources; do
+        [ ! -e "$file" ] || sed 's/^Types:.*/Types: deb-src/' "$file" >"$1/apt/parts/${file##*/}"
+    done
+    local options=(-o Dir::Etc::SourceList="$1/apt/sources.list" -o Dir::Etc::SourceParts="$1/apt/parts" -o Dir::State::Lists="$1/apt/lists"
         -o APT::Sandbox::User=root)
-    sed -n 's/^deb \(\[.*\] \)\?\(.*debian\.org.*\)/deb-src \2/p' /etc/apt/sources.list 2>/dev/null >"$1/apt/sources.list" || true
-    [ -s "$1/apt/sources.list" ] || echo "deb-src http://deb.debian.org/debian bookworm main" >"$1/apt/sources.list"
     (
         cd "$1/apt"
         apt-get "${options[@]}" update -qq

@@ -10,11 +10,10 @@ mkdir -p "$work"
 
 need cc build-essential
 need openssl openssl
-# Without its service.
-RUNLEVEL=1 need redis-server redis-server || true
+need redis-server redis-server || true
 if ! python3 -c "import ensurepip" 2>/dev/null; then
     # The folder of a module, not a command: `need` cannot tell.
-    [ "$(id -u)" != 0 ] || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
+    tools/apt.sh python3-venv
     python3 -c "import ensurepip" 2>/dev/null || lacking python3-venv || exit 0
 fi
 pip() { # venv, arguments of pip install

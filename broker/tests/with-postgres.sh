@@ -5,19 +5,17 @@
 # Usage: broker/tests/with-postgres.sh COMMAND…
 set -euo pipefail
 
+apt=$(dirname "$0")/../../tools/apt.sh
 find_binaries() {
     ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1
 }
 
 install_postgres() {
-    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
-    echo "with-postgres: installing postgresql"
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq
     # First the common part, so that the server's package makes and starts no cluster of its own.
-    apt-get install -y -qq --no-install-recommends postgresql-common >/dev/null
-    sed -i 's/^#\?create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
-    apt-get install -y -qq --no-install-recommends postgresql >/dev/null
+    "$apt" postgresql-common
+    [ ! -w /etc/postgresql-common/createcluster.conf ] ||
+        sed -i 's/^#\?create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+    "$apt" postgresql
 }
 
 binaries=$(find_binaries)
