@@ -25,11 +25,11 @@ func (p *Publisher) learn(ctx context.Context, document abi.Document, who cause,
 		if p.keys.read() != seen {
 			return (*abi.Told)(nil), nil
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightTimeout)
+		flying, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightTimeout)
 		defer cancel()
-		return p.fetch(ctx, document, who)
+		return p.fetch(flying, document, who)
 	})
-	ctx, cancel := context.WithTimeout(ctx, flightTimeout)
+	waiting, cancel := context.WithTimeout(ctx, flightTimeout)
 	defer cancel()
 	select {
 	case result := <-landed:
@@ -39,8 +39,8 @@ func (p *Publisher) learn(ctx context.Context, document abi.Document, who cause,
 			own.AskedMs, told = asked, &own
 		}
 		return told, result.Err
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	case <-waiting.Done():
+		return nil, waiting.Err()
 	}
 }
 
