@@ -55,7 +55,7 @@ ngx_http_imagxp_access_handler(ngx_http_request_t *r)
         }
     }
 
-    if (ctx->flight) {
+    if (ctx->flight || ctx->wake.timer_set || ctx->wake.posted) {
         return NGX_AGAIN;
     }
 
@@ -140,6 +140,10 @@ ngx_http_imagxp_ctx_cleanup(void *data)
 
     if (ctx->wake.posted) {
         ngx_delete_posted_event(&ctx->wake);
+    }
+
+    if (ctx->wake.timer_set) {
+        ngx_del_timer(&ctx->wake);
     }
 }
 

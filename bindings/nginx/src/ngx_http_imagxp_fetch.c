@@ -316,6 +316,7 @@ ngx_http_imagxp_flight_done(ngx_http_imagxp_flight_t *flight,
     imagxp_answer *answer)
 {
     ngx_queue_t            *q;
+    ngx_msec_int_t          wait;
     ngx_http_imagxp_ctx_t  *ctx;
 
     if (flight->done) {
@@ -351,7 +352,21 @@ ngx_http_imagxp_flight_done(ngx_http_imagxp_flight_t *flight,
                         : ngx_http_imagxp_create_flight(ctx->request, flight);
         }
 
-        ngx_post_event(&ctx->wake, &ngx_posted_events);
+        /*
+         * How long a failure took tells what a name is inside this network:
+         * every one takes as long.  What was found anybody could fetch.
+         */
+
+        wait = (ngx_msec_int_t) (flight->deadline - ngx_current_msec);
+
+        if (answer && answer->kind != IMAGXP_FOUND && !flight->configured
+            && wait > 0)
+        {
+            ngx_add_timer(&ctx->wake, (ngx_msec_t) wait);
+
+        } else {
+            ngx_post_event(&ctx->wake, &ngx_posted_events);
+        }
     }
 
     ngx_http_imagxp_release(flight);
@@ -572,5 +587,9 @@ ngx_http_imagxp_waiter_cleanup(void *data)
 
     if (ctx->wake.posted) {
         ngx_delete_posted_event(&ctx->wake);
+    }
+
+    if (ctx->wake.timer_set) {
+        ngx_del_timer(&ctx->wake);
     }
 }

@@ -1,6 +1,7 @@
 """The world around a publisher: a certificate authority, a name server, and agents that speak TLS on a loopback address."""
 
 import collections
+import itertools
 import json
 import pathlib
 import random
@@ -126,8 +127,8 @@ class Agents:
         self.answers = {}
         self.servers = [self.serve(self.address, self.authority.issue(f"*.{ZONE}")),
                         self.serve(self.wrong, self.authority.issue("somebody-else.example.net"))]
-        self.dns = NameServer(self.address, {"wrong": self.wrong})
-        self.count = 0
+        self.dns = NameServer(self.address, {"wrong": self.wrong, "closed": free_address()})
+        self.names = itertools.count(1)
 
     def serve(self, address, files):
         server = Server((address, 443), Handler)
@@ -146,8 +147,7 @@ class Agents:
 
     def agent(self, name=None, scalar=None, **headers):
         """An agent with a manifest that is served, under a name that nobody has asked for yet."""
-        self.count += 1
-        name = name or f"agent{self.count}"
+        name = name or f"agent{next(self.names)}"
         scalar = scalar or f"{random.getrandbits(250) + 1:064x}"
         agent = clib.Agent(f"{name}.{ZONE}", scalar)
         agent.scalar = scalar

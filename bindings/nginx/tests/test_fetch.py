@@ -95,14 +95,36 @@ def test_no_redirects(site, agents):
 
 
 def test_other_answers(site, agents):
-    for status, body, kind, expected in ((404, b"{}", "application/json", UNAVAILABLE), (500, b"{}", "application/json", UNAVAILABLE),
-                                         (200, b"{}", "text/html", UNAVAILABLE), (200, b"<html>", "application/json", (403, "MANIFEST_INVALID")),
-                                         (206, b"{}", "application/json", UNAVAILABLE)):
+    cases = [(404, b"{}", "application/json", UNAVAILABLE), (500, b"{}", "application/json", UNAVAILABLE),
+             (200, b"{}", "text/html", UNAVAILABLE), (200, b"<html>", "application/json", (403, "MANIFEST_INVALID")),
+             (206, b"{}", "application/json", UNAVAILABLE)]
+
+    def ask(case):
+        status, body, kind, expected = case
         agent = agents.agent()
-        agents.answers[agent.agent_id] = lambda h, s=status, b=body, k=kind: h.reply(s, b, k)
-        assert code(site, agent) == expected, status
+        agents.answers[agent.agent_id] = lambda h: h.reply(status, body, kind)
+        first, again = code(site, agent), code(site, agent)
         # Remembered: nobody asks again.
-        assert code(site, agent) == expected and agents.fetches(agent) == 1
+        return first == again == expected and agents.fetches(agent) == 1
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, cases))
+
+
+def test_failures_take_alike(start, agents):
+    """A refused address, a port that is closed, a name that is not there, a 404: the clock tells no difference."""
+    site = start(allow="imagxp_allow_address 127.0.0.0/8; imagxp_deny_address %s/32;" % agents.wrong)
+    gone = agents.agent()
+    del agents.answers[gone.agent_id]
+
+    def ask(agent):
+        before = time.monotonic()
+        assert code(site, agent) == UNAVAILABLE
+        return time.monotonic() - before
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        took = list(pool.map(ask, [gone, agents.agent("wrong"), agents.agent("gone"), agents.agent("closed")]))
+    assert min(took) >= 1.4, took
 
 
 def test_manifests_of_any_json_type(site, agents):
