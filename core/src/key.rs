@@ -79,8 +79,8 @@ impl PublicKey {
 /// How a signature's nonce is made and whether the result is checked.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Signing<'a> {
-    /// 32 fresh random bytes hedge the RFC 6979 nonce (its section 3.6) against faults and a known key;
-    /// empty is deterministic. Bad randomness does no harm.
+    /// 32 fresh random bytes hedge the RFC 6979 nonce (its section 3.6) against faults and a known key, and blind the
+    /// computation against what power or radiation tell (threats.md K5); empty is deterministic. Bad randomness does no harm.
     pub hedge: &'a [u8],
     /// Verify before the signature leaves, so that a fault cannot leak the key (threats.md K3).
     pub check: bool,

@@ -13,11 +13,14 @@ mod oracle;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use ecdsa::hazmat::sign_prehashed_rfc6979;
 use imagxp::ec::{BatchItem, Point, SecretScalar, Shape, Signature, prepare, verify, verify_batch, verify_prepared};
+use p256::NistP256;
 use p256::ecdsa::signature::hazmat::PrehashSigner;
 use p256::elliptic_curve::sec1::ToSec1Point;
 use p256::elliptic_curve::{Field, Group, PrimeField};
 use p256::{ProjectivePoint, Scalar};
+use sha2::Sha256;
 
 use cases::{Case, Random, choose_cases, choose_digest, choose_key, choose_scalar, chosen_r};
 use oracle::{Oracle, TOGETHER, x_mod_n};
@@ -125,6 +128,11 @@ fn signatures_are_those_of_p256() {
         let hedged = [[0; 32], [1; 32]].map(|extra| ours.sign(&digest, &extra));
         assert!(hedged[0] != hedged[1] && hedged[0] != signature && hedged[0] == ours.sign(&digest, &[0; 32]));
         assert!(hedged.iter().all(|signature| verify(&ours.public(), &digest, signature)));
+        // Blinding changes nothing: the signature is that of RFC 6979 with additional data.
+        let (expected, _): (p256::ecdsa::Signature, _) =
+            sign_prehashed_rfc6979::<NistP256, Sha256>(theirs.as_nonzero_scalar(), &digest, &[1; 32]);
+        let signed = p256::ecdsa::Signature::from_slice(&hedged[1].to_bytes()).unwrap();
+        assert_eq!(signed.normalize_s(), expected.normalize_s());
     }
 }
 

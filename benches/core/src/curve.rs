@@ -78,6 +78,11 @@ fn ours(m: &Material) -> Vec<Candidate<'_>> {
         let i = next(&mut at, 1);
         black_box(m.scalar.sign(&m.digests[i], &[]));
     }));
+    let mut at = 0;
+    list.push(Candidate::new("sign, hedged and blinded", 32, 1, move || {
+        let i = next(&mut at, 1);
+        black_box(m.scalar.sign(&m.digests[i], &m.digests[i]));
+    }));
     list
 }
 

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::scalar::Scalar;
 
-type Block = Zeroizing<[u8; 32]>;
+pub(super) type Block = Zeroizing<[u8; 32]>;
 
 /// The candidates for k, one after the other.
 ///
@@ -36,6 +36,12 @@ impl Nonces {
                 None => self.update(0, &[]),
             }
         }
+    }
+
+    /// A number for other use than as a nonce: HMAC(K, V || 2 || `number`), which no step of the RFC computes. The
+    /// sequence of nonces is not changed by it.
+    pub(super) fn aside(&self, number: u8) -> Block {
+        self.key.mac(&[&*self.v, &[2, number]])
     }
 
     /// K = HMAC(K, V || separator || seed), V = HMAC(K, V).

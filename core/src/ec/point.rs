@@ -80,6 +80,13 @@ impl Xyzz {
         Self { x: point.x, y: point.y, zz: Fe::ONE, zzz: Fe::ONE }
     }
 
+    /// The same point, with Z = z, which is not zero. 3M + 1S.
+    pub(super) fn from_affine_scaled(point: &Affine, z: &Fe) -> Self {
+        let zz = z.square();
+        let zzz = zz.mul(z);
+        Self { x: point.x.mul(&zz), y: point.y.mul(&zzz), zz, zzz }
+    }
+
     /// Adds q in variable time, for every self and q. 8M + 2S and one reduction less: EFD madd-2008-s.
     ///
     /// With P = x2·ZZ1 - X1, the formula fails exactly where P is zero: there self is q, -q or infinity (whose X and

@@ -49,6 +49,14 @@ impl Scalar {
         Self::from_words_reduced(&word::from_bytes(bytes))
     }
 
+    /// 32 bytes, but for the highest and the lowest bit: a number between 0 and 2^255 < n, both left out, without a verdict.
+    pub(super) fn from_bytes_below_2_255(bytes: &[u8; 32]) -> Self {
+        let mut words = word::from_bytes(bytes);
+        words[0] |= 1;
+        words[WORDS - 1] &= Word::MAX >> 1;
+        Self(words)
+    }
+
     /// Any number below 2^256, modulo n.
     pub(super) fn from_words_reduced(words: &Words) -> Self {
         Self(N.reduce_once(words, 0))

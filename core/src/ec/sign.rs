@@ -3,9 +3,10 @@
 
 use core::hint::black_box;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::{DefaultIsZeroes, Zeroize, Zeroizing};
 
 use super::comb::Comb;
+use super::field::Fe;
 use super::generator::{SIGNING_COMB, SIGNING_TABLE};
 use super::nonce::Nonces;
 use super::point::{Affine, Entry, Xyzz};
@@ -39,7 +40,7 @@ impl SecretScalar {
 
     #[inline(never)]
     fn public_leaving_traces(&self) -> Point {
-        let point = Zeroizing::new(multiply_generator(&self.0));
+        let point = Zeroizing::new(multiply_generator(&self.0, None));
         let inverse = Zeroizing::new(point.zzz.invert());
         // 1/Z = ZZ/ZZZ, and its square is 1/ZZ.
         let z_inverse = Zeroizing::new(point.zz.mul(&inverse));
@@ -49,7 +50,8 @@ impl SecretScalar {
     /// The signature of a SHA-256 digest.
     ///
     /// `extra` goes into the nonce (RFC 6979 section 3.6). Empty, the signature is the deterministic one. 32 fresh
-    /// random bytes hedge it against faults; bytes that repeat or are all zero do no harm.
+    /// random bytes hedge it against faults, and blind what is computed with the key and the nonce (see `Blinding`): no
+    /// two runs work on the same numbers. Bytes that repeat or are all zero do no harm.
     #[must_use]
     pub fn sign(&self, digest: &[u8; 32], extra: &[u8]) -> Signature {
         let signature = self.sign_leaving_traces(digest, extra);
@@ -62,7 +64,9 @@ impl SecretScalar {
         let digest = Scalar::from_bytes_reduced(digest);
         let mut nonces = Nonces::new(&self.0, &digest, extra);
         loop {
-            let signature = self.sign_with(&nonces.next(), &digest);
+            let k = nonces.next();
+            let blinding = Zeroizing::new(if extra.is_empty() { Blinding::NONE } else { Blinding::new(&nonces) });
+            let signature = self.sign_with(&k, &digest, &blinding);
             // Step h again: probability 2^-256.
             if signature.r.zero_bit() | signature.s.zero_bit() == 0 {
                 return signature;
@@ -71,15 +75,37 @@ impl SecretScalar {
         }
     }
 
-    /// r = x(k·G) mod n, s = (digest + r·d)/k.
-    fn sign_with(&self, k: &Scalar, digest: &Scalar) -> Signature {
-        let point = Zeroizing::new(multiply_generator(k));
+    /// r = x(k·G) mod n, s = (b·digest + r·(b·d)) / (b·k).
+    fn sign_with(&self, k: &Scalar, digest: &Scalar, blinding: &Blinding) -> Signature {
+        let point = Zeroizing::new(multiply_generator(k, blinding.z.as_ref()));
         let zz_inverse = Zeroizing::new(point.zz.invert());
         let r = Scalar::from_words_reduced(&point.x.mul(&zz_inverse).value());
-        let k_inverse = Zeroizing::new(k.invert());
-        let rd = Zeroizing::new(r.mul(&self.0));
-        let sum = Zeroizing::new(rd.add(digest));
+        let blind = |number: &Scalar| Zeroizing::new(blinding.b.map_or(*number, |b| b.mul(number)));
+        let k_inverse = Zeroizing::new(blind(k).invert());
+        let rd = Zeroizing::new(r.mul(&blind(&self.0)));
+        let sum = Zeroizing::new(rd.add(&blind(digest)));
         Signature { r, s: sum.mul(&k_inverse) }
+    }
+}
+
+/// Factors that cancel out, for signatures with fresh randomness (threats.md K5): the sum's coordinates start at
+/// (z²·x, z³·y, z², z³) in place of (x, y, 1, 1) (J.-S. Coron, "Resistance against differential power analysis for elliptic
+/// curve cryptosystems", 1999, section 5.3), and d, the digest and k are multiplied by b before they meet.
+#[derive(Clone, Copy, Default)]
+struct Blinding {
+    z: Option<Fe>,
+    b: Option<Scalar>,
+}
+
+impl DefaultIsZeroes for Blinding {}
+
+impl Blinding {
+    const NONE: Self = Self { z: None, b: None };
+
+    /// From the state that the nonce came from, which the caller's bytes went into.
+    fn new(nonces: &Nonces) -> Self {
+        let [z, b] = [0, 1].map(|number| Zeroizing::new(Scalar::from_bytes_below_2_255(&nonces.aside(number))));
+        Self { z: Some(Fe::from_value(z.words())), b: Some(*b) }
     }
 }
 
@@ -89,13 +115,13 @@ impl Drop for SecretScalar {
     }
 }
 
-/// k·G for 0 < k < n, in constant time.
+/// k·G for 0 < k < n, in constant time, with coordinates scaled by powers of `z`, if there is one.
 ///
 /// Every partial sum is a·G with a sum a of distinct powers of two, signed, so a is not zero; and before the last
 /// addition |a| < 2^256 - 2^248 < n. An addition fails only if the result is infinity, or if sum and entry are equal, so
 /// that subtracting the entry would give it. Both results are again such sums: of the last addition only they can reach n
 /// in size, and a complete formula is used there. The order makes this so: the highest block of the last pass is last.
-fn multiply_generator(k: &Scalar) -> Xyzz {
+fn multiply_generator(k: &Scalar, z: Option<&Fe>) -> Xyzz {
     let bits = Zeroizing::new(k.signed_bits());
     let (first_pass, last_pass, last_block) = (SIGNING_COMB.passes - 1, 0, SIGNING_COMB.blocks - 1);
     let mut sum = Zeroizing::new(Xyzz::INFINITY);
@@ -107,7 +133,7 @@ fn multiply_generator(k: &Scalar) -> Xyzz {
         for block in 0..SIGNING_COMB.blocks {
             let term = look_up(SIGNING_COMB, teeth, block);
             if pass == first_pass && block == 0 {
-                *sum = Xyzz::from_affine(&term);
+                *sum = z.map_or_else(|| Xyzz::from_affine(&term), |z| Xyzz::from_affine_scaled(&term, z));
             } else if pass == last_pass && block == last_block {
                 sum.add_affine_complete(&term);
             } else {
