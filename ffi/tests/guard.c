@@ -305,6 +305,14 @@ static void caches_misused(void)
     REFUSED(imagxp_key_cache_supply(&keys, &need, scratch, answer, NOW), IMAGXP_ABI_NULL);
     answer.body.len = 0;
     REFUSED(imagxp_key_cache_supply(&keys, &need, scratch, answer, 0), IMAGXP_CLOCK_UNKNOWN);
+    /* Without a document its place is not looked at. */
+    answer.body.len = HUGE;
+    answer.kind = IMAGXP_NOT_THERE;
+    CHECK_STATUS(imagxp_key_cache_supply(&keys, &need, scratch, answer, NOW), IMAGXP_OK);
+    answer.kind = IMAGXP_UNREACHABLE;
+    CHECK_STATUS(imagxp_key_cache_supply(&keys, &need, scratch, answer, NOW), IMAGXP_OK);
+    answer.kind = IMAGXP_FOUND;
+    answer.body.len = 0;
     /* One that the library made for other texts. */
     need.check = 1;
     REFUSED(imagxp_key_cache_supply(&keys, &need, scratch, answer, NOW), IMAGXP_ABI_STATE);
