@@ -186,6 +186,24 @@ def test_acheck_fetches_without_blocking(local_agent, domain):
     assert all(asyncio.run(many())) and len(domain.asked) == 1
 
 
+def test_where_the_budget_is_used_up(local_agent, domain):
+    store, fetcher = MemoryStore(64, accept_from_ms=0), Fetcher(development=True, limits=Limits(names_per_s=0))
+    publisher = Publisher({"development": True, "allowRAG": True}, origin=LOCAL, store=store, fetcher=fetcher)
+    verdict = publisher.check(visit(local_agent, f"{LOCAL}/a"))
+    assert (verdict.code, verdict.status, verdict.headers["retry-after"]) == ("IDENTITY_PENDING", 503, "2")
+    assert asyncio.run(publisher.acheck(visit(local_agent, f"{LOCAL}/a"))).code == "IDENTITY_PENDING"
+    assert domain.asked == []
+
+
+def test_a_slow_domain_keeps_nobody_waiting(local_agent, domain):
+    domain.server.shutdown()
+    store, fetcher = MemoryStore(64, accept_from_ms=0), Fetcher(development=True, limits=Limits(whole=0.3, first_byte=0.2))
+    publisher = Publisher({"development": True, "allowRAG": True}, origin=LOCAL, store=store, fetcher=fetcher)
+    verdict = publisher.check(visit(local_agent, f"{LOCAL}/a"))
+    assert verdict.code in ("MANIFEST_UNAVAILABLE", "IDENTITY_PENDING")
+    assert json.loads(verdict.body)["error"] in ("IDENTITY_UNVERIFIED", "IDENTITY_PENDING")
+
+
 def test_a_liar_is_told_nothing(local_agent, domain):
     liar = Agent.generate(domain.name, development=True)
     verdict = development().check(visit(liar, f"{LOCAL}/a"))

@@ -47,20 +47,24 @@ class Documents:
         self._landed: dict[str, int] = {}
         self._threads: Optional[ThreadPoolExecutor] = None
 
-    def wait(self, wanted: Wanted, client: Optional[str], generation: int) -> Optional[Landing]:
-        """Fetches and supplies; `generation` is that of the cache which lacked the document. Raises `Pending`: not now."""
+    def wait(self, wanted: Wanted, client: Optional[str], generation: int, landings: list[Landing]) -> bool:
+        """Fetches and supplies; `generation` is that of the cache which lacked the document. False: not now."""
         try:
-            return self._join(wanted, client, generation).result(self._patience)
-        except FutureTimeout:
-            raise Pending from None
+            landing = self._join(wanted, client, generation).result(self._patience)
+        except (Pending, FutureTimeout):
+            return False
+        landings += [landing] if landing else []
+        return True
 
-    async def await_(self, wanted: Wanted, client: Optional[str], generation: int) -> Optional[Landing]:
-        flight = asyncio.wrap_future(self._join(wanted, client, generation))
+    async def await_(self, wanted: Wanted, client: Optional[str], generation: int, landings: list[Landing]) -> bool:
         try:
+            flight = asyncio.wrap_future(self._join(wanted, client, generation))
             # Whoever gives up must not end it for the others.
-            return await asyncio.wait_for(asyncio.shield(flight), self._patience)
-        except asyncio.TimeoutError:
-            raise Pending from None
+            landing = await asyncio.wait_for(asyncio.shield(flight), self._patience)
+        except (Pending, asyncio.TimeoutError):
+            return False
+        landings += [landing] if landing else []
+        return True
 
     def refresh(self, wanted: Wanted) -> None:
         """Behind the visitor's back. What cannot be done now is asked for again by the next visitor."""

@@ -19,7 +19,7 @@ from ctypes import byref, c_size_t
 from typing import Any, Optional, Union
 
 from . import _ffi, story
-from ._budget import Failures, Pending
+from ._budget import Failures
 from ._documents import Documents, Landing
 from ._ffi import Memory, lib, lib_gil
 from ._keys import Fetched, KeyCache, Sizes, Wanted
@@ -56,6 +56,7 @@ class _Frame:
         "fields",
         "generation",
         "landings",
+        "needs",
         "packed",
         "packed_ref",
         "received_ms",
@@ -72,20 +73,20 @@ class _Frame:
         self.verified_view = memoryview(self.verified).cast("B")
         self.scratch, self.wide = Memory(_USUAL_LEN), False
         self.client: Optional[str] = None
-        self.fields, self.generation, self.received_ms = b"", 0, 0
+        self.fields, self.generation, self.received_ms, self.needs = b"", 0, 0, 0
         self.landings: list[Landing] = []
 
     def load(self, request: Request) -> None:
         fields, count = pack(request)
-        packed, self.fields, self.landings, self.client = self.packed, fields, [], request.client
+        packed, self.fields, self.landings, self.needs = self.packed, fields, [], 0
+        self.client = request.client
         packed.fields, packed.len, packed.count, packed.vouched = fields, len(fields), count, request.vouched
-
-    def landed(self, landing: Optional[Landing]) -> None:
-        if landing is not None:
-            self.landings.append(landing)
 
     def widen(self) -> None:
         self.scratch, self.wide = Memory(_ffi.SCRATCH_LEN), True
+
+    def need(self) -> Wanted:
+        return self.wanted(self.verified.need)
 
     def wanted(self, need: _ffi.Need) -> Wanted:
         text = self.scratch.text
@@ -136,20 +137,10 @@ class Publisher:
         """
         frame = self._take()
         try:
-            frame.load(request)
-            status = self._verify(frame)
-            for _ in range(_NEEDS_MAX):
-                if status != _ffi.NEED:
-                    break
-                wanted = frame.wanted(frame.verified.need)
-                try:
-                    frame.landed(self._documents.wait(wanted, request.client, frame.generation))
-                except Pending:
-                    status = _pending(wanted)
-                    break
-                status = self._verify(frame)
-            if status == _ffi.NEED:
-                status = _pending(wanted)
+            status = self._begin(frame, request)
+            while status == _ffi.NEED:
+                there = self._documents.wait(frame.need(), request.client, frame.generation, frame.landings)
+                status = self._go_on(frame, there)
             if status != _ffi.VERIFIED:
                 return self._conclude(frame, status, None)
             status = self.store.admit(frame.verified_ref, frame.scratch.buf, now_ms())
@@ -161,25 +152,14 @@ class Publisher:
         """As `check`, without blocking the event loop. Verification itself takes microseconds and runs on it."""
         frame = self._take()
         try:
-            frame.load(request)
-            status = self._verify(frame)
-            for _ in range(_NEEDS_MAX):
-                if status != _ffi.NEED:
-                    break
-                wanted = frame.wanted(frame.verified.need)
-                try:
-                    frame.landed(await self._documents.await_(wanted, request.client, frame.generation))
-                except Pending:
-                    status = _pending(wanted)
-                    break
-                status = self._verify(frame)
-            if status == _ffi.NEED:
-                status = _pending(wanted)
+            status = self._begin(frame, request)
+            while status == _ffi.NEED:
+                there = await self._documents.await_(frame.need(), request.client, frame.generation, frame.landings)
+                status = self._go_on(frame, there)
             if status != _ffi.VERIFIED:
                 return self._conclude(frame, status, None)
-            return self._conclude(
-                frame, await self.store.aadmit(frame.verified_ref, frame.scratch.buf, now_ms()), frame.verified_ref
-            )
+            status = await self.store.aadmit(frame.verified_ref, frame.scratch.buf, now_ms())
+            return self._conclude(frame, status, frame.verified_ref)
         finally:
             self._give(frame)
 
@@ -229,6 +209,18 @@ class Publisher:
         """For a server that knows that it has several processes. Raises `StoreError` if the store is one process's own."""
         if not self.store.shared:
             raise StoreError(f"{why}: {INSTEAD}")
+
+    def _begin(self, frame: _Frame, request: Request) -> int:
+        frame.load(request)
+        return self._verify(frame)
+
+    def _go_on(self, frame: _Frame, there: bool) -> int:
+        """After a need: whether the document is there now, whatever it says."""
+        kind = frame.verified.need.kind
+        frame.needs += 1
+        if there and frame.needs <= _NEEDS_MAX:
+            return self._verify(frame)
+        return _PENDING if kind == _ffi.NEED_MANIFEST else _NO_KEY_SET
 
     def _verify(self, frame: _Frame) -> int:
         if self._failures.are_too_many(frame.client) and b"x-imagxp-" in frame.fields.lower():
@@ -371,7 +363,3 @@ def _split(origin: str, development: bool) -> tuple[str, str]:
     if scheme == "http" and not development:
         raise ValueError(f"{origin!r} is an origin of plain http: that is for development mode")
     return scheme, authority
-
-
-def _pending(wanted: Wanted) -> int:
-    return _PENDING if wanted.kind == _ffi.NEED_MANIFEST else _NO_KEY_SET
