@@ -73,7 +73,11 @@ class RedisStore:
         if client is None:
             retry = _no_retry(redis.asyncio.retry.Retry)
             pool = redis.asyncio.BlockingConnectionPool.from_url(
-                self._url, max_connections=_CONNECTIONS, timeout=_CONNECT_S, retry=retry, **self._arguments
+                self._url,
+                max_connections=_CONNECTIONS,
+                timeout=self._arguments["socket_connect_timeout"],
+                retry=retry,
+                **self._arguments,
             )
             client = redis.asyncio.Redis.from_pool(pool)
             self._loops[loop] = client
