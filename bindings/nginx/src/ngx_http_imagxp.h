@@ -178,8 +178,10 @@ struct ngx_http_imagxp_ctx_s {
     time_t                        age;             /* of that document */
     ngx_uint_t                    tries;
     unsigned                      carries:1;        /* it has a signature */
+    unsigned                      waiting:1;       /* until wake is run */
     unsigned                      decided:1;
     unsigned                      answered:1;      /* with the refusal */
+    unsigned                      uri_changes:4;   /* left at the refusal */
     unsigned                      at_admission:1;
     unsigned                      cleanup:1;
     unsigned                      admitted:1;      /* its nonce is spent */
@@ -303,6 +305,7 @@ ngx_str_t *ngx_http_imagxp_bound(int32_t bound);
 
 /* headers.c */
 ngx_int_t ngx_http_imagxp_strip_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_imagxp_strip(ngx_http_request_t *r);
 ngx_int_t ngx_http_imagxp_set_headers(ngx_http_request_t *r,
     ngx_http_imagxp_ctx_t *ctx);
 

@@ -55,13 +55,15 @@ ngx_http_imagxp_access_handler(ngx_http_request_t *r)
         }
     }
 
-    if (ctx->flight || ctx->wake.timer_set || ctx->wake.posted) {
+    /* a write event of the client runs the phases, too */
+
+    if (ctx->waiting) {
         return NGX_AGAIN;
     }
 
-    /* the page of our refusal */
+    /* the page of our refusal, but nothing that it redirects to */
 
-    if (ctx->answered) {
+    if (ctx->answered && r->uri_changes + 1 >= ctx->uri_changes) {
         return NGX_DECLINED;
     }
 
@@ -160,6 +162,8 @@ ngx_http_imagxp_judge(ngx_http_request_t *r, ngx_http_imagxp_ctx_t *ctx,
     if (ngx_http_imagxp_visit(r, conf, ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    ctx->at_admission = 0;
 
     imcf = ngx_http_get_module_main_conf(r, ngx_http_imagxp_module);
 
@@ -263,6 +267,13 @@ static ngx_int_t
 ngx_http_imagxp_conclude(ngx_http_request_t *r, ngx_http_imagxp_ctx_t *ctx,
     ngx_http_imagxp_loc_conf_t *conf)
 {
+    /* those of an earlier verdict, before an internal redirect */
+
+    if (ctx->headers && ngx_http_imagxp_strip(r) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->headers = 0;
     ctx->decided = 1;
     ctx->policy = conf->policy;
 
@@ -287,7 +298,11 @@ ngx_http_imagxp_conclude(ngx_http_request_t *r, ngx_http_imagxp_ctx_t *ctx,
                           "imagxp: the clock was set back");
         }
 
-        if (ctx->verified.refresh.kind != IMAGXP_NEED_NOTHING) {
+        /* a subrequest takes away the timer of a client that sends its body */
+
+        if (ctx->verified.refresh.kind != IMAGXP_NEED_NOTHING
+            && r->headers_in.content_length_n <= 0 && !r->headers_in.chunked)
+        {
             (void) ngx_http_imagxp_fetch(r, ctx, &ctx->verified.refresh, 1);
         }
 
@@ -349,7 +364,11 @@ ngx_http_imagxp_keep(ngx_http_request_t *r, ngx_http_imagxp_ctx_t *ctx)
 }
 
 
-/* failures that cost a signature check, or a fetch */
+/*
+ * Refusals that cost a signature check, or a fetch.  None of them spends the
+ * nonce: the same message would cost as much again and again.  What the key
+ * cache knew costs nothing.
+ */
 
 static void
 ngx_http_imagxp_charge_client(ngx_http_request_t *r,
@@ -357,10 +376,14 @@ ngx_http_imagxp_charge_client(ngx_http_request_t *r,
 {
     ngx_http_imagxp_main_conf_t  *imcf;
 
-    if (ctx->status == IMAGXP_SIGNATURE_INVALID
-        || ctx->status == IMAGXP_KEY_INVALID
-        || (ctx->needs && imagxp_status_public(ctx->status)
-                          == IMAGXP_IDENTITY_UNVERIFIED))
+    if (!ctx->carries || ctx->status > IMAGXP_KEY_INVALID
+        || ctx->status == IMAGXP_BUSY)
+    {
+        return;
+    }
+
+    if (ctx->needs || imagxp_status_public(ctx->status)
+                      != IMAGXP_IDENTITY_UNVERIFIED)
     {
         imcf = ngx_http_get_module_main_conf(r, ngx_http_imagxp_module);
         ngx_http_imagxp_budget_fail(r, &imcf->fail_limit);
@@ -417,7 +440,10 @@ ngx_http_imagxp_answer(ngx_http_request_t *r, ngx_http_imagxp_ctx_t *ctx,
     }
 
     if (ctx->status == IMAGXP_OK) {
-        return NGX_OK;
+
+        /* with "satisfy any" who did not sign is left to the others */
+
+        return ctx->verified.flags & IMAGXP_SIGNED ? NGX_OK : NGX_DECLINED;
     }
 
     return ngx_http_imagxp_refuse(r, ctx, conf->policy);

@@ -118,6 +118,11 @@ ngx_http_imagxp_document_header(ngx_http_request_t *r,
 
     r->header_sent = 1;
 
+    if (flight->done) {
+        (void) ngx_http_imagxp_document_abort(flight);
+        return NGX_OK;
+    }
+
     conf = ngx_http_get_module_loc_conf(r, ngx_http_imagxp_module);
 
     if (!conf->documents || r->upstream == NULL) {
@@ -283,6 +288,11 @@ ngx_http_imagxp_document_done(ngx_http_request_t *r, void *data, ngx_int_t rc)
     flight->subrequest = NULL;
 
     if (flight->done) {
+
+        if (flight->timer.timer_set) {
+            ngx_del_timer(&flight->timer);
+        }
+
         return NGX_OK;
     }
 

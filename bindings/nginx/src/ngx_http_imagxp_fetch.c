@@ -23,6 +23,7 @@ static void ngx_http_imagxp_supply(ngx_http_imagxp_flight_t *flight,
     imagxp_answer *answer);
 static void ngx_http_imagxp_release(ngx_http_imagxp_flight_t *flight);
 static void ngx_http_imagxp_timer_handler(ngx_event_t *ev);
+static void ngx_http_imagxp_overdue(ngx_http_imagxp_flight_t *flight);
 static void ngx_http_imagxp_wake_handler(ngx_event_t *ev);
 static void ngx_http_imagxp_flight_cleanup(void *data);
 static void ngx_http_imagxp_waiter_cleanup(void *data);
@@ -287,6 +288,7 @@ ngx_http_imagxp_board(ngx_http_imagxp_flight_t *flight,
     }
 
     ctx->flight = flight;
+    ctx->waiting = 1;
     ctx->asked_ms = ngx_http_imagxp_now();
     ngx_queue_insert_tail(&flight->waiters, &ctx->queue);
 
@@ -462,7 +464,9 @@ ngx_http_imagxp_release(ngx_http_imagxp_flight_t *flight)
     ngx_queue_remove(&flight->queue);
     ngx_http_imagxp_worker.nflights--;
 
-    if (flight->timer.timer_set) {
+    /* a subrequest may wait for another worker's, and begin only then */
+
+    if (flight->subrequest == NULL && flight->timer.timer_set) {
         ngx_del_timer(&flight->timer);
     }
 }
@@ -479,19 +483,27 @@ ngx_http_imagxp_timer_handler(ngx_event_t *ev)
 
     ngx_http_set_log_request(c->log, flight->request);
 
+    /* it ends with the flight, or with its subrequest if that is later */
+
+    ngx_add_timer(ev, NGX_HTTP_IMAGXP_FETCH_TICK);
+
     ngx_http_imagxp_document_check(flight);
 
     if (flight->done) {
-        ngx_http_run_posted_requests(c);
-        return;
+        (void) ngx_http_imagxp_document_abort(flight);
+
+    } else if ((ngx_msec_int_t) (flight->deadline - ngx_current_msec) <= 0) {
+        ngx_http_imagxp_overdue(flight);
     }
 
-    if ((ngx_msec_int_t) (flight->deadline - ngx_current_msec) > 0) {
-        ngx_add_timer(ev, NGX_HTTP_IMAGXP_FETCH_TICK);
-        return;
-    }
+    ngx_http_run_posted_requests(c);
+}
 
-    ngx_log_error(NGX_LOG_INFO, c->log, 0,
+
+static void
+ngx_http_imagxp_overdue(ngx_http_imagxp_flight_t *flight)
+{
+    ngx_log_error(NGX_LOG_INFO, flight->request->connection->log, 0,
                   "imagxp: fetching \"%V\" took too long", &flight->url);
 
     if (flight->resolve) {
@@ -508,8 +520,6 @@ ngx_http_imagxp_timer_handler(ngx_event_t *ev)
 
         ngx_http_imagxp_flight_done(flight, NULL);
     }
-
-    ngx_http_run_posted_requests(c);
 }
 
 
@@ -525,6 +535,8 @@ ngx_http_imagxp_wake_handler(ngx_event_t *ev)
     c = r->connection;
 
     ngx_http_set_log_request(c->log, r);
+
+    ctx->waiting = 0;
 
     r->read_event_handler = ngx_http_block_reading;
 
@@ -546,6 +558,10 @@ ngx_http_imagxp_flight_cleanup(void *data)
 
     ngx_queue_t            *q;
     ngx_http_imagxp_ctx_t  *ctx;
+
+    if (flight->timer.timer_set) {
+        ngx_del_timer(&flight->timer);
+    }
 
     if (flight->done) {
         return;

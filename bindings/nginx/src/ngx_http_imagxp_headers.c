@@ -11,8 +11,10 @@
 #define NGX_HTTP_IMAGXP_PREFIX  "x-imagxp-verified-"
 
 
+static ngx_uint_t ngx_http_imagxp_is_ours(ngx_str_t *name);
 static ngx_int_t ngx_http_imagxp_remove(ngx_http_request_t *r,
     ngx_list_part_t *part, ngx_uint_t i);
+static ngx_int_t ngx_http_imagxp_unlink_empty(ngx_list_t *list);
 static ngx_int_t ngx_http_imagxp_push(ngx_http_request_t *r, char *name,
     ngx_str_t *value);
 
@@ -20,9 +22,22 @@ static ngx_int_t ngx_http_imagxp_push(ngx_http_request_t *r, char *name,
 ngx_int_t
 ngx_http_imagxp_strip_handler(ngx_http_request_t *r)
 {
-    ngx_uint_t        i;
+    if (ngx_http_imagxp_strip(r) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_imagxp_strip(ngx_http_request_t *r)
+{
+    ngx_uint_t        i, n;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
+
+    n = 0;
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {
 
@@ -30,28 +45,49 @@ ngx_http_imagxp_strip_handler(ngx_http_request_t *r)
 
         for (i = 0; i < part->nelts; /* void */ ) {
 
-            if (h[i].key.len < sizeof(NGX_HTTP_IMAGXP_PREFIX) - 1
-                || ngx_strncmp(h[i].lowcase_key, NGX_HTTP_IMAGXP_PREFIX,
-                               sizeof(NGX_HTTP_IMAGXP_PREFIX) - 1)
-                   != 0)
-            {
+            if (!ngx_http_imagxp_is_ours(&h[i].key)) {
                 i++;
                 continue;
             }
 
             ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                          "imagxp: the client sent \"%V\", removed",
-                          &h[i].key);
+                          "imagxp: header \"%V\" removed", &h[i].key);
 
             if (ngx_http_imagxp_remove(r, part, i) != NGX_OK) {
-                return NGX_HTTP_INTERNAL_SERVER_ERROR;
+                return NGX_ERROR;
             }
 
             h = part->elts;
+            n++;
         }
     }
 
-    return NGX_DECLINED;
+    return n ? ngx_http_imagxp_unlink_empty(&r->headers_in.headers) : NGX_OK;
+}
+
+
+/* in CGI's variables "-" and "_" are the same */
+
+static ngx_uint_t
+ngx_http_imagxp_is_ours(ngx_str_t *name)
+{
+    u_char      ch;
+    ngx_uint_t  i;
+
+    if (name->len < sizeof(NGX_HTTP_IMAGXP_PREFIX) - 1) {
+        return 0;
+    }
+
+    for (i = 0; i < sizeof(NGX_HTTP_IMAGXP_PREFIX) - 1; i++) {
+
+        ch = name->data[i] == '_' ? '-' : ngx_tolower(name->data[i]);
+
+        if (ch != NGX_HTTP_IMAGXP_PREFIX[i]) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -101,6 +137,41 @@ ngx_http_imagxp_remove(ngx_http_request_t *r, ngx_list_part_t *part,
         list->last = rest;
         list->nalloc -= i + 1;
     }
+
+    return NGX_OK;
+}
+
+
+/* loops over lists read the first element of a next part without asking */
+
+static ngx_int_t
+ngx_http_imagxp_unlink_empty(ngx_list_t *list)
+{
+    ngx_list_part_t  *part;
+
+    part = &list->part;
+
+    while (part->next) {
+
+        if (part->next->nelts == 0) {
+            part->next = part->next->next;
+
+        } else if (part->nelts == 0) {
+            *part = *part->next;
+
+        } else {
+            part = part->next;
+        }
+    }
+
+    if (part->nelts == 0) {
+        return ngx_list_init(list, list->pool, list->nalloc, list->size);
+    }
+
+    /* the next element begins a part: how much room is here is forgotten */
+
+    list->last = part;
+    list->nalloc = part->nelts;
 
     return NGX_OK;
 }

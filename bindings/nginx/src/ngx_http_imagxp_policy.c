@@ -93,7 +93,7 @@ ngx_http_imagxp_extend(ngx_conf_t *cf, ngx_http_imagxp_loc_conf_t *conf,
     }
 
     if (conf->broker) {
-        len += conf->broker->url.len + conf->broker->jwks.len
+        len += 2 * conf->broker->url.len + conf->broker->jwks.len
                + conf->broker->issuer.len + conf->broker->price.len
                + sizeof("\"monetization\":{\"brokerUrl\":\"\",\"paymentConfig\""
                         ":{\"jwksUrl\":\"\",\"issuer\":\"\"}},\"price\":\"\",");

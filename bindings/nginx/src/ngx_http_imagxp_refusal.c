@@ -40,11 +40,14 @@ ngx_http_imagxp_refuse(ngx_http_request_t *r, ngx_http_imagxp_ctx_t *ctx,
         return status;
     }
 
-    ctx->answered = 1;
-
-    if (ngx_http_imagxp_refusal_headers(r, ctx, policy) != NGX_OK) {
+    if (!ctx->answered
+        && ngx_http_imagxp_refusal_headers(r, ctx, policy) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    ctx->answered = 1;
+    ctx->uri_changes = r->uri_changes;
 
     if (ngx_http_imagxp_has_error_page(r, status)) {
         return status;

@@ -8,6 +8,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path += [str(HERE), str(HERE.parents[2] / "ffi" / "tests")]
 
 from agents import Agents  # noqa: E402
+from application import Server  # noqa: E402
 from publisher import Nginx  # noqa: E402
 
 
@@ -33,6 +34,14 @@ def start(agents, tmp_path):
     yield begin
     bad = [line for nginx in started for line in nginx.stop()]
     assert begin.alerts or bad == []
+
+
+@pytest.fixture
+def application():
+    server = Server()
+    yield server
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,8 @@ def disturb(site, agents):
 def main(folder):
     agents = Agents(folder)
     (folder / "site").mkdir()
-    site = Nginx(folder / "site", agents, workers=WORKERS, zone=os.environ.get("ZONE", "256m"), keys="1024 tables=8x8k")
+    site = Nginx(folder / "site", agents, workers=WORKERS, zone=os.environ.get("ZONE", "256m"), keys="1024 tables=8x8k",
+                 http="imagxp_fail_limit off;")
     try:
         keys = ",".join(f"{agent.scalar}:{agent.agent_id}" for agent in (agents.agent() for _ in range(4)))
         rounds, started, history = max(REQUESTS // ROUND, 4), time.monotonic(), []

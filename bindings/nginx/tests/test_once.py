@@ -9,6 +9,7 @@ import time
 import pytest
 from publisher import sign
 
+NO_LIMIT = "imagxp_fail_limit off;"  # all these requests come from one address
 TOOLS = os.environ["NGINX_TOOLS"]
 ASAN = "NGINX_ASAN" in os.environ
 RACES = int(os.environ.get("IMAGXP_RACES", "1000" if ASAN else "10000"))
@@ -32,7 +33,7 @@ def play(how, site, connections, file):
 def test_one_request_to_all_workers_at_once(start, agents, tmp_path, workers):
     races = RACES // 20 if workers < 4 else RACES
     agent = agents.agent()
-    site = start(workers=workers, zone="8m")
+    site = start(workers=workers, zone="8m", http=NO_LIMIT)
     connections = 2 * workers
     # One at a time until every worker has its connection.
     for attempt in range(20):
@@ -99,7 +100,7 @@ def test_restart_guard(start, agents):
 
 def test_workers_killed_under_load(start, agents, tmp_path):
     """With -9, wherever they are: nothing hangs, and nothing passes twice."""
-    site, agent = start(workers=2, zone="8m"), agents.agent()
+    site, agent = start(workers=2, zone="8m", http=NO_LIMIT), agents.agent()
     start.alerts = True  # "exited on signal 9" is what we did
     assert site.visit(agent).code == "OK"
     count = 3000 if ASAN else 20000
@@ -181,7 +182,7 @@ def test_binary_upgrade(start, agents):
 
 
 def test_a_full_cache_refuses(start, agents, tmp_path):
-    site, agent = start(zone="32k", workers=1), agents.agent()
+    site, agent = start(zone="32k", workers=1, http=NO_LIMIT), agents.agent()
     result = play("once", site, 4, requests(tmp_path, agent, 3000))
     assert int(result.get("429", 0)) + int(result.get("503", 0)) > 0
     answer = site.visit(agent)

@@ -2,8 +2,6 @@
 
 import socket
 import subprocess
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from agents import free_port
@@ -54,6 +52,16 @@ def test_the_same_agent_may_pass_two_policies(start, agents):
     assert (answer.status, answer.code) == (200, "OK")
 
 
+def test_a_second_verdict_has_nothing_of_the_first(start, agents):
+    site = start(server="""
+        location /one { imagxp log_only; try_files /nothing /two; }
+        location /two { imagxp_policy '{"allowTraining":true,"strategy":"STRICT"}'; try_files /a =404; }""")
+    headers = sign(agents.agent(), "/one")
+    refusals = [site.get("/one", headers) for _ in range(2)]
+    assert {(answer.status, answer.code) for answer in refusals} == {(403, "PURPOSE_REFUSED")}
+    assert refusals[0].body == refusals[1].body
+
+
 def test_error_pages_replace_the_body(start, agents):
     site = start(server="error_page 401 /index.html; error_page 403 @denied; location @denied { try_files /a =404; }")
     answer = site.get()
@@ -62,6 +70,15 @@ def test_error_pages_replace_the_body(start, agents):
     assert site.get(headers=headers).code == "OK"
     answer = site.get(headers=headers)
     assert (answer.status, answer.code, answer.body) == (403, "REPLAY_DETECTED", b"the page\n")
+
+
+def test_a_page_for_a_refusal_opens_nothing_behind_it(start, application):
+    site = start(server=f"""error_page 401 /page/none;
+        location /page/ {{ imagxp_policy '{{"strategy":"STRICT"}}'; try_files $uri /app; }}
+        location /app {{ proxy_pass {application.url}; }}""")
+    answer = site.get()
+    assert (answer.status, answer.code, answer.body[:9]) == (401, "IDENTITY_REQUIRED", b'{"error":')
+    assert application.requests == []
 
 
 def test_a_page_for_an_error_does_not_open_another_location(start):
@@ -82,6 +99,20 @@ def test_satisfy_any(start, agents):
     assert site.visit(agent, "/all").status == 403
 
 
+def test_satisfy_any_is_for_agents(start, agents):
+    """Who did not sign is anybody: the policy lets him in, but he satisfies nothing."""
+    site = start(policy='{"allowRAG":true,"strategy":"PASSIVE"}', server="""
+        location /word { satisfy any; auth_basic word; auth_basic_user_file words; try_files /a =404; }
+        location /any { satisfy any; deny all; try_files /a =404; }""")
+    (site.folder / "words").write_text("somebody:{PLAIN}word\n")
+    agent = agents.agent()
+    for target, refused in (("/word", 401), ("/any", 403)):
+        assert site.get(target).status == refused
+        assert site.visit(agent, target).status == 200
+    assert site.get("/word", [("Authorization", "Basic c29tZWJvZHk6d29yZA==")]).status == 200
+    assert site.get().status == 200
+
+
 def test_subrequests_are_the_main_request(start, agents):
     """nginx asks access modules about the main request only; auth_request's own request is one of those."""
     back = free_port()
@@ -91,46 +122,6 @@ def test_subrequests_are_the_main_request(start, agents):
     answer = site.visit(agents.agent(), "/checked")
     assert (answer.status, answer.code) == (200, "OK")
     assert site.get("/checked").status == 401
-
-
-def test_spoofed_headers_are_removed(start, agents):
-    back = echo_server()
-    site = start(policy='{"allowRAG":true}',
-                 server=f"imagxp_upstream_headers on; location /app {{ proxy_pass http://127.0.0.1:{back}; }}"
-                        f"location /free {{ imagxp off; proxy_pass http://127.0.0.1:{back}; }}")
-    spoofed = [("X-IMAGXP-Verified-Agent", "evil.example.com"), ("x-imagxp-verified-purpose", "QUOTATION"), ("X-Other", "1"),
-               ("x-imagxp-verified-agent", "again.example.com"), ("x-imagxp-verified-code", "OK")] + \
-              [(f"X-Many-{i}", "x") for i in range(40)] + [("X-Imagxp-Verified-Agent", "late.example.com"), ("X-Last", "2")]
-    agent = agents.agent()
-
-    def told(target, headers):
-        lines = site.get(target, headers).body.decode().splitlines()
-        return [line for line in lines if line.lower().startswith(("x-imagxp-verified", "x-other", "x-last"))]
-
-    assert told("/app", spoofed + sign(agent, "/app")) == [
-        "X-Other: 1", "X-Last: 2", "x-imagxp-verified-code: OK", "x-imagxp-verified-visitor: VERIFIED_AGENT",
-        f"x-imagxp-verified-agent: {agent.agent_id}", "x-imagxp-verified-purpose: RAG_RETRIEVAL", "x-imagxp-verified-bound: exact"]
-    assert told("/app", spoofed) == ["X-Other: 1", "X-Last: 2", "x-imagxp-verified-code: OK",
-                                     "x-imagxp-verified-visitor: UNIDENTIFIED_BOT"]
-    assert told("/free", spoofed) == ["X-Other: 1", "X-Last: 2"]
-
-
-def echo_server():
-    """An application that answers with the headers it got."""
-    class Echo(BaseHTTPRequestHandler):
-        def do_GET(self):
-            body = str(self.headers).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server.server_port
 
 
 def test_variables_in_logs_and_maps(start, agents):
@@ -202,6 +193,13 @@ def test_configurations_that_are_refused(start, settings, complaint):
     site.stop()
     status, said = site.test(**settings)
     assert status == 1 and complaint in said, said
+
+
+def test_a_broker_is_its_own_issuer(start, agents):
+    """Its URL is in the policy twice."""
+    broker = f"https://{'b' * 60}.example.com/{'long/' * 30}"
+    site = start(policy='{"allowRAG":true}', server=f"imagxp_broker {broker} jwks={broker}keys;")
+    assert site.visit(agents.agent()).headers["x-imagxp-broker"] == broker
 
 
 def test_the_memory_is_told(start):
