@@ -7,7 +7,7 @@ CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
 # What `make test` runs, in this order: quick refusals first.
-PARTS := lint test-core vectors test-ffi test-host test-cli test-broker test-jose test-go test-nginx test-python
+PARTS := lint test-core vectors test-ffi test-host test-cli test-broker test-jose test-go test-go-broker test-nginx test-python
 TRUST := abi panic-free constant-time sanitize fuzz-smoke deny
 
 .PHONY: help

@@ -15,3 +15,10 @@ go-dist: ## the Go modules with the library in them, below target/dist/goproxy
 
 go-long: ## the Go package: each fuzz target for ten minutes, 64 goroutines of a million requests
 	@bindings/go/long.sh
+
+.PHONY: test-go-broker
+test-go-broker: ## the Go wallet and feedback against the project's broker
+	@bindings/go/build-lib.sh
+	@$(CARGO) build --quiet -p imagxp-cli
+	@. tools/abi-setup.sh && . bindings/go/setup.sh && set_up_go && bin=$$(realpath "$$target/debug/imagxp") && cd bindings/go && \
+		IMAGXP_BIN=$$bin go test -count=1 -tags broker -run TheBroker .
