@@ -233,7 +233,7 @@ impl Config {
         let letters = |currency: &String| {
             spec::jwt::CURRENCY_LEN.contains(&currency.len()) && currency.bytes().all(|byte| byte.is_ascii_uppercase())
         };
-        if !self.currency.as_ref().is_none_or(letters) {
+        if self.currency.as_ref().is_some_and(|currency| !letters(currency)) {
             return Err(Problem::new("currency is no code", "write 3 to 8 upper-case letters, such as USD"));
         }
         Ok(())
@@ -316,7 +316,8 @@ fn ranges(texts: &[String]) -> Result<Vec<Range>, Problem> {
 fn webhook(entry: &WebhookEntry, development: bool) -> Result<Webhook, Problem> {
     let fix = "write it as https://pay.example.com/imagxp; plain http is for localhost and --dev";
     let target = Target::parse(&entry.url).map_err(|why| Problem::new(format!("webhook.url: {why}"), fix))?;
-    if !target.tls && !(development && target.is_loopback()) {
+    let good = target.tls || development && target.is_loopback();
+    if !good {
         return Err(Problem::new("webhook.url is plain http", fix));
     }
     let secret = secret(entry.secret_file.as_deref(), "IMAGXP_BROKER_WEBHOOK_SECRET")?;

@@ -96,7 +96,7 @@ async fn a_retried_request_is_the_same_sale() {
         // Another instance on the same books, and the same one after a start anew, with a key of its own each: the
         // token is signed by the present key then, and is the same sale.
         broker.stop().await;
-        let anew = support::broker_with(&books, |config| config.public_url = "http://localhost:1".into()).await;
+        let anew = broker_with(&books, |config| config.public_url = "http://localhost:1".into()).await;
         let headers = agent.sign("http://localhost:1/issue-visa");
         let (status, other) = post(anew.address(), "/issue-visa", &headers, ORDER).await;
         assert_eq!(status, StatusCode::OK);

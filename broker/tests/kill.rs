@@ -192,7 +192,7 @@ async fn judge(books: &Books, world: &World) {
     let (ledger, _) = Ledger::open(&books.location()).await.unwrap();
     let audit = ledger.audit().await.unwrap();
     assert!(audit.balances(), "{audit:?}");
-    let sold = world.sold.lock().unwrap();
+    let sold = std::mem::take(&mut *world.sold.lock().unwrap());
     let names: std::collections::BTreeSet<_> =
         sold.values().map(|token| claims(token)["jti"].as_str().unwrap().to_owned()).collect();
     let count = |number: usize| i64::try_from(number).unwrap();
