@@ -6,7 +6,12 @@ from imagxp import MemoryStore, Publisher
 from imagxp.filestore import FileStore
 
 POLICY = {"development": True, "allowRAG": True, "strategy": "STRICT"}
-PAID = {**POLICY, "price": 0.001, "audiences": ["localhost"], "visa_single_use": os.environ.get("SINGLE_USE") == "1"}
+PAID = {
+    **POLICY,
+    "price": 0.001,
+    "audiences": [os.environ["ORIGIN"].split("://")[1]],
+    "visa_single_use": os.environ.get("SINGLE_USE") == "1",
+}
 if "BROKER" in os.environ:
     PAID["monetization"] = {"brokerUrl": os.environ["BROKER"]}
 
@@ -59,10 +64,9 @@ def broker_app():
 
     @app.post("/issue-visa")
     async def issue(request: Request, verdict=Depends(admitted), order: dict = Body()):
-        assert order["publisher"].startswith("localhost:"), order
         # Verified: the manifest lists it.
         key = request.headers["x-imagxp-public-key"]
-        token = issuer.issue("localhost", str(order["amount"]), agent_id=verdict.agent_id, public_key=key)
+        token = issuer.issue(order["publisher"], str(order["amount"]), agent_id=verdict.agent_id, public_key=key)
         return {"token": token, "header_name": "x-imagxp-credential"}
 
     return app

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import os
+import subprocess
 
 import pytest
 from conftest import URL, knowing
@@ -12,6 +14,7 @@ from imagxp.broker import Declined, Issuer, Wallet, read_visa
 
 BROKER = "https://broker.example.com"
 KEY = "a29bb6c68b3d4a7ef62986aa446057ffe4e5f2e9b614b6bcfd251cf612460f81"
+TOKEN = "a-token-of-the-operator-for-these-tests"
 POLICY = {"allowRAG": True, "price": 0.001, "audiences": ["pub.example.com"], "monetization": {"brokerUrl": BROKER}}
 
 
@@ -114,3 +117,28 @@ def test_an_agent_pays_where_it_is_asked_to(serve, local_agent, single_use):
         assert client(local_agent, f"{server.origin}/a", wallet=poor)[0][0] == 402 and poor.spent == 0
         if single_use:
             break
+
+
+def test_the_projects_own_broker(serve, local_agent):
+    """``imagxp broker --dev``: the same sale, against the real service."""
+    clients = pytest.importorskip("test_clients")
+    cli = os.environ.get("IMAGXP_CLI")
+    if not cli or subprocess.run([cli, "broker", "--help"], check=False, capture_output=True).returncode != 0:
+        pytest.skip("SKIPPED LOUDLY: IMAGXP_CLI does not name a command line with a broker")
+    broker = serve(
+        cli,
+        "broker",
+        "--dev",
+        "--listen",
+        "127.0.0.1:{port}",
+        "--public-url",
+        "http://localhost:{port}",
+        IMAGXP_BROKER_ADMIN_TOKEN=TOKEN,
+    )
+    credit = [cli, "broker", "credit", "--dev", "--broker", broker.origin, local_agent.agent_id, "1"]
+    subprocess.run(credit, check=True, capture_output=True, env={**os.environ, "IMAGXP_BROKER_ADMIN_TOKEN": TOKEN})
+    server = serve(*clients.UVICORN, "apps:fastapi_app", BROKER=broker.origin)
+    wallet = Wallet([broker.origin], max_price="0.01")
+    answers = clients.by_httpx(local_agent, f"{server.origin}/a", wallet=wallet)
+    assert [status for status, _ in answers] == [200, 200], (answers, broker.log.read_text())
+    assert str(wallet.spent) == "0.001"

@@ -89,7 +89,7 @@ class Visits:
         if self.discover and not (yield from self._discover(url)):
             yield {}
             return
-        publisher = urlsplit(url).netloc.lower()
+        publisher = _publisher_of(url)
         credential = self.wallet.take(publisher) if self.wallet else None
         reply = yield from self._visit(url, credential)
         code = code_in(reply)
@@ -175,6 +175,17 @@ def _object(body: bytes) -> dict[str, object]:
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _publisher_of(url: str) -> str:
+    """The name that a broker sells visas for: without a port, but for this machine's own in development.
+
+    >>> _publisher_of("https://Pub.example.com:443/a"), _publisher_of("http://localhost:8000/a")
+    ('pub.example.com', 'localhost:8000')
+    """
+    parts = urlsplit(url)
+    name = parts.hostname or ""
+    return parts.netloc.lower() if name == "localhost" else name
 
 
 def _without_fragment(url: str) -> str:
