@@ -224,6 +224,43 @@ fn audit(text: &[u8]) -> (Vec<Fault>, Summary) {
     (faults, summary)
 }
 
+/// So is any byte that was taken out or put in.
+#[test]
+fn every_removed_and_added_byte_is_found() {
+    let text = book().text.into_bytes();
+    for at in 0..text.len() {
+        let line = 1 + text[..at].iter().filter(|byte| **byte == b'\n').count() as u64;
+        let mut removed = text.clone();
+        removed.remove(at);
+        let mut added = text.clone();
+        added.insert(at, [b' ', b'\n', b'0', text[at]][at % 4]);
+        for altered in [removed, added] {
+            // Signatures only where nothing else shows it.
+            let (mut faults, summary) = walk(&altered, false);
+            if faults.is_empty() {
+                (faults, _) = chain(&altered);
+            }
+            match faults.first() {
+                Some(first) => assert!(first.line == line || first.line == line + 1, "byte {at}: {faults:?}"),
+                // The very last newline was taken out: the checkpoint is torn.
+                None => assert!(at + 1 == text.len() && summary.torn > 0 && summary.unsealed > 0, "byte {at}"),
+            }
+        }
+    }
+}
+
+/// Wherever a log was torn, its whole lines are good, and the rest is no fault.
+#[test]
+fn a_log_torn_anywhere_is_recovered() {
+    let text = book().text.into_bytes();
+    for end in 0..text.len() {
+        let whole = text[..end].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let (faults, summary) = walk(&text[..end], false);
+        assert!(faults.is_empty(), "torn at {end}: {faults:?}");
+        assert_eq!((summary.bytes, summary.torn), (whole as u64, end - whole));
+    }
+}
+
 /// Chain and checkpoints only.
 fn chain(text: &[u8]) -> (Vec<Fault>, Summary) {
     walk(text, true)

@@ -248,8 +248,12 @@ fn digest(object: &Value<'_, '_>, name: &str) -> Option<Digest> {
     hex::decode_array(text(object, name)?.as_bytes()).ok()
 }
 
+/// A time in the one spelling that is written: a checkpoint's signature is over the time as it is read here, and says
+/// nothing of how it was spelt.
 fn time(object: &Value<'_, '_>, name: &str) -> Option<UnixMillis> {
-    UnixMillis::parse(text(object, name)?.as_bytes()).ok()
+    let text = text(object, name)?;
+    let at = UnixMillis::parse(text.as_bytes()).ok()?;
+    (at.write(&mut [0; UnixMillis::TEXT_LEN]).ok()? == text).then_some(at)
 }
 
 fn target<'l>(object: &Value<'l, '_>, name: &str, hashed: &str) -> Option<Target<'l>> {
