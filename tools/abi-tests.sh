@@ -90,6 +90,11 @@ passes "hosts/superloop"
 for chip in thumbv7em-none-eabihf thumbv6m-none-eabi riscv32imac-unknown-none-elf aarch64-unknown-none; do
     rustup target add $chip >/dev/null 2>&1 || { lacking "Rust's target $chip" || continue; }
     cargo rustc --quiet --release --package imagxp-ffi --crate-type staticlib --no-default-features --features ec --target $chip
-    CARGO_TARGET_DIR=$target/superloop cargo build --quiet --release --manifest-path $tests/hosts/superloop/Cargo.toml --target $chip
     passes "$chip"
 done
+# Its loop on the smallest of them: no atomics, no division.
+chip=thumbv6m-none-eabi
+if rustup target list --installed | grep -qx $chip; then
+    CARGO_TARGET_DIR=$target/superloop cargo build --quiet --release --manifest-path $tests/hosts/superloop/Cargo.toml --target $chip
+    passes "hosts/superloop, $chip"
+fi
