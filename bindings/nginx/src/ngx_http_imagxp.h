@@ -55,6 +55,7 @@ typedef struct {
     ngx_str_t                     broker;
     ngx_str_t                     price;
     uint32_t                      flags;
+    uint32_t                      window;          /* ms */
     ngx_uint_t                    issuers;
 } ngx_http_imagxp_policy_t;
 
@@ -100,6 +101,7 @@ typedef struct {
 typedef struct {
     uint64_t                     *words;
     size_t                        len;
+    uint32_t                      window;          /* ms, of those who admit */
     ngx_uint_t                    superseded;      /* by a resized zone */
 } ngx_http_imagxp_shared_t;
 
@@ -107,6 +109,7 @@ typedef struct {
 typedef struct {
     ngx_http_imagxp_shared_t     *shared;
     ngx_slab_pool_t              *shpool;
+    uint32_t                      window;          /* ms; 0: not used */
 } ngx_http_imagxp_zone_t;
 
 
@@ -134,6 +137,7 @@ struct ngx_http_imagxp_flight_s {
     ngx_str_t                     uri;
     in_port_t                     port;
     ngx_str_t                     address;         /* checked, with port */
+    ngx_str_t                     certificate;     /* none, whatever */
     u_char                        net[6];          /* its /24 or /48 */
     u_char                       *body;
     size_t                        len;
@@ -144,6 +148,7 @@ struct ngx_http_imagxp_flight_s {
     unsigned                      fresh:1;         /* pass the store by */
     unsigned                      refresh:1;       /* nobody waits for it */
     unsigned                      held:1;          /* counts in the request */
+    unsigned                      charged:1;       /* to the client's names */
     unsigned                      media_type:1;
     unsigned                      complete:1;
     unsigned                      too_large:1;
@@ -266,6 +271,7 @@ ngx_uint_t ngx_http_imagxp_budget_failed(ngx_http_request_t *r,
 void ngx_http_imagxp_budget_fail(ngx_http_request_t *r,
     ngx_http_imagxp_limit_t *limit);
 ngx_uint_t ngx_http_imagxp_budget_fetch(ngx_http_request_t *r);
+void ngx_http_imagxp_budget_refund(ngx_http_request_t *r);
 
 /* fetch.c */
 ngx_int_t ngx_http_imagxp_fetch(ngx_http_request_t *r,

@@ -13,6 +13,8 @@ static ngx_int_t ngx_http_imagxp_choose(ngx_http_imagxp_flight_t *flight,
     ngx_resolver_ctx_t *rctx);
 static ngx_int_t ngx_http_imagxp_may_connect(ngx_http_request_t *r,
     struct sockaddr *sa);
+static ngx_uint_t ngx_http_imagxp_denied(struct sockaddr *sa,
+    ngx_array_t *deny);
 static ngx_uint_t ngx_http_imagxp_crowded(ngx_http_imagxp_flight_t *flight,
     struct sockaddr *sa);
 
@@ -195,7 +197,7 @@ ngx_http_imagxp_may_connect(ngx_http_request_t *r, struct sockaddr *sa)
 
     imcf = ngx_http_get_module_main_conf(r, ngx_http_imagxp_module);
 
-    if (imcf->deny && ngx_cidr_match(sa, imcf->deny) == NGX_OK) {
+    if (imcf->deny && ngx_http_imagxp_denied(sa, imcf->deny)) {
         return NGX_DECLINED;
     }
 
@@ -222,6 +224,48 @@ ngx_http_imagxp_may_connect(ngx_http_request_t *r, struct sockaddr *sa)
     }
 
     return status == IMAGXP_OK ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* an IPv4 address is reached by its NAT64 form, too: RFC 6052, section 2.1 */
+
+static ngx_uint_t
+ngx_http_imagxp_denied(struct sockaddr *sa, ngx_array_t *deny)
+{
+#if (NGX_HAVE_INET6)
+    u_char              *p;
+    struct sockaddr_in   sin;
+
+    static u_char        nat64[12] = { 0x00, 0x64, 0xff, 0x9b };
+#endif
+
+    if (ngx_cidr_match(sa, deny) == NGX_OK) {
+        return 1;
+    }
+
+#if (NGX_HAVE_INET6)
+
+    if (sa->sa_family != AF_INET6) {
+        return 0;
+    }
+
+    p = ((struct sockaddr_in6 *) sa)->sin6_addr.s6_addr;
+
+    if (ngx_memcmp(p, nat64, sizeof(nat64)) != 0) {
+        return 0;
+    }
+
+    ngx_memzero(&sin, sizeof(struct sockaddr_in));
+    sin.sin_family = AF_INET;
+    ngx_memcpy(&sin.sin_addr, p + sizeof(nat64), 4);
+
+    return ngx_cidr_match((struct sockaddr *) &sin, deny) == NGX_OK;
+
+#else
+
+    return 0;
+
+#endif
 }
 
 

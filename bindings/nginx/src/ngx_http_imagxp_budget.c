@@ -108,6 +108,16 @@ ngx_http_imagxp_budget_fetch(ngx_http_request_t *r)
 }
 
 
+/* it was in the store */
+
+void
+ngx_http_imagxp_budget_refund(ngx_http_request_t *r)
+{
+    ngx_http_imagxp_bucket(r)->fetches -= 1000 / NGX_HTTP_IMAGXP_CLIENT_NAMES;
+    ngx_http_imagxp_all_fetches -= 1000 / NGX_HTTP_IMAGXP_NAMES;
+}
+
+
 static ngx_uint_t
 ngx_http_imagxp_owes(ngx_msec_t until, ngx_uint_t rate, ngx_uint_t burst)
 {

@@ -414,6 +414,10 @@ ngx_http_imagxp_set_evidence(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         imcf->evidence_all = 1;
     }
 
+    if (value[1].len == 0) {
+        return "needs a directory";
+    }
+
     path = ngx_pcalloc(cf->pool, sizeof(ngx_path_t));
     if (path == NULL) {
         return NGX_CONF_ERROR;

@@ -19,6 +19,8 @@ static void ngx_http_imagxp_document_too_large(
 static void ngx_http_imagxp_document_answer(ngx_http_imagxp_flight_t *flight,
     ngx_uint_t status);
 static time_t ngx_http_imagxp_max_age(ngx_http_request_t *r);
+static time_t ngx_http_imagxp_directive(ngx_str_t *value);
+static time_t ngx_http_imagxp_seconds(u_char *p, u_char *last);
 static ngx_uint_t ngx_http_imagxp_is_json(ngx_str_t *type);
 
 
@@ -122,6 +124,17 @@ ngx_http_imagxp_document_header(ngx_http_request_t *r,
         (void) ngx_http_imagxp_document_abort(flight);
         return NGX_OK;
     }
+
+#if (NGX_HTTP_CACHE)
+
+    if (flight->charged && r->upstream
+        && r->upstream->cache_status == NGX_HTTP_CACHE_HIT)
+    {
+        flight->charged = 0;
+        ngx_http_imagxp_budget_refund(r->main);
+    }
+
+#endif
 
     conf = ngx_http_get_module_loc_conf(r, ngx_http_imagxp_module);
 
@@ -357,16 +370,21 @@ ngx_http_imagxp_document_answer(ngx_http_imagxp_flight_t *flight,
 }
 
 
-/* Cache-Control of the answer; nginx itself is told to ignore it */
+/*
+ * Cache-Control of the answer, less its Age (RFC 9111, section 4.2.3); nginx
+ * itself is told to ignore it.
+ */
 
 static time_t
 ngx_http_imagxp_max_age(ngx_http_request_t *r)
 {
-    u_char           *p, *last;
-    ngx_int_t         n;
+    time_t            n, max_age, age;
     ngx_uint_t        i;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
+
+    max_age = -1;
+    age = 0;
 
     for (part = &r->upstream->headers_in.headers.part;
          part;
@@ -376,33 +394,57 @@ ngx_http_imagxp_max_age(ngx_http_request_t *r)
 
         for (i = 0; i < part->nelts; i++) {
 
-            if (h[i].key.len != sizeof("cache-control") - 1
-                || ngx_strncmp(h[i].lowcase_key, "cache-control",
-                               sizeof("cache-control") - 1)
-                   != 0)
+            if (h[i].key.len == sizeof("age") - 1
+                && ngx_strncmp(h[i].lowcase_key, "age", sizeof("age") - 1)
+                   == 0)
             {
-                continue;
+                n = ngx_http_imagxp_seconds(h[i].value.data,
+                                            h[i].value.data + h[i].value.len);
+                age = ngx_max(age, n);
             }
 
-            last = h[i].value.data + h[i].value.len;
-            p = ngx_strlcasestrn(h[i].value.data, last, (u_char *) "max-age=",
-                                 sizeof("max-age=") - 2);
-
-            if (p == NULL || (p > h[i].value.data && p[-1] == '-')) {
-                continue;
+            if (max_age == -1
+                && h[i].key.len == sizeof("cache-control") - 1
+                && ngx_strncmp(h[i].lowcase_key, "cache-control",
+                               sizeof("cache-control") - 1)
+                   == 0)
+            {
+                max_age = ngx_http_imagxp_directive(&h[i].value);
             }
-
-            p += sizeof("max-age=") - 1;
-
-            for (n = 0; p < last && *p >= '0' && *p <= '9'; p++) {
-                n = ngx_min(n * 10 + (*p - '0'), 1000000);
-            }
-
-            return (time_t) n;
         }
     }
 
-    return -1;
+    return max_age == -1 ? -1 : ngx_max(max_age - age, 0);
+}
+
+
+static time_t
+ngx_http_imagxp_directive(ngx_str_t *value)
+{
+    u_char  *p, *last;
+
+    last = value->data + value->len;
+    p = ngx_strlcasestrn(value->data, last, (u_char *) "max-age=",
+                         sizeof("max-age=") - 2);
+
+    if (p == NULL || (p > value->data && p[-1] == '-')) {
+        return -1;
+    }
+
+    return ngx_http_imagxp_seconds(p + sizeof("max-age=") - 1, last);
+}
+
+
+static time_t
+ngx_http_imagxp_seconds(u_char *p, u_char *last)
+{
+    time_t  n;
+
+    for (n = 0; p < last && *p >= '0' && *p <= '9'; p++) {
+        n = ngx_min(n * 10 + (*p - '0'), 1000000);
+    }
+
+    return n;
 }
 
 

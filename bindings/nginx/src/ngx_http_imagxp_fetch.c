@@ -77,6 +77,7 @@ ngx_http_imagxp_fetch(ngx_http_request_t *r, ngx_http_imagxp_ctx_t *ctx,
     }
 
     flight->refresh = refresh;
+    flight->charged = !need->configured && !refresh;
 
     if (!refresh && ngx_http_imagxp_board(flight, ctx) != NGX_AGAIN) {
         return NGX_ERROR;

@@ -362,6 +362,7 @@ static char *
 ngx_http_imagxp_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 {
     ngx_uint_t                    own;
+    ngx_http_imagxp_zone_t       *zone;
     ngx_http_imagxp_loc_conf_t   *prev = parent;
     ngx_http_imagxp_loc_conf_t   *conf = child;
     ngx_http_imagxp_main_conf_t  *imcf;
@@ -413,6 +414,18 @@ ngx_http_imagxp_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
+    zone = conf->zone->data;
+
+    if (zone->window && zone->window != conf->policy->window) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "policies of imagxp_zone \"%V\" have different "
+                           "windows: what is forgotten for one "
+                           "could be sent to another",
+                           &conf->zone->shm.name);
+        return NGX_CONF_ERROR;
+    }
+
+    zone->window = conf->policy->window;
     imcf->enabled = 1;
 
     return NGX_CONF_OK;

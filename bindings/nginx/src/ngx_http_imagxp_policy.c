@@ -208,6 +208,7 @@ ngx_http_imagxp_terms(ngx_conf_t *cf, ngx_http_imagxp_policy_t *policy)
     }
 
     policy->flags = terms.flags;
+    policy->window = terms.window_ms;
 
     if (ngx_http_imagxp_write_discovery(cf, policy) != NGX_OK) {
         return NGX_CONF_ERROR;

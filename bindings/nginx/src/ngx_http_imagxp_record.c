@@ -20,10 +20,12 @@
 static imagxp_decision ngx_http_imagxp_decision_of(ngx_http_imagxp_ctx_t *ctx);
 static void ngx_http_imagxp_story(ngx_http_request_t *r,
     ngx_http_imagxp_ctx_t *ctx, ngx_http_imagxp_loc_conf_t *conf);
+static ngx_int_t ngx_http_imagxp_open_chain(void);
 static void ngx_http_imagxp_evidence(ngx_http_request_t *r,
     ngx_http_imagxp_ctx_t *ctx, ngx_http_imagxp_main_conf_t *imcf);
 static ngx_int_t ngx_http_imagxp_append(imagxp_buf line, size_t len,
     imagxp_head *head);
+static void ngx_http_imagxp_torn(void);
 static void ngx_http_imagxp_seal(void);
 static void ngx_http_imagxp_seal_handler(ngx_event_t *ev);
 
@@ -33,6 +35,7 @@ static struct {
     imagxp_head                   head;
     imagxp_head                   sealed;
     imagxp_key                   *key;
+    ngx_str_t                    *folder;
     off_t                         bytes;
     ngx_msec_t                    sealed_at;
     ngx_event_t                   timer;
@@ -121,36 +124,27 @@ ngx_int_t
 ngx_http_imagxp_evidence_init(ngx_cycle_t *cycle,
     ngx_http_imagxp_main_conf_t *imcf)
 {
-    ngx_file_t  *file;
+    ngx_str_t  *name;
 
     if (imcf->evidence == NULL) {
         return NGX_OK;
     }
 
-    file = &ngx_http_imagxp_chain.file;
+    name = &ngx_http_imagxp_chain.file.name;
 
-    file->name.data = ngx_pnalloc(cycle->pool, imcf->evidence->name.len
-                                               + 2 * NGX_INT64_LEN
-                                               + sizeof("/-.jsonl"));
-    if (file->name.data == NULL) {
+    name->data = ngx_pnalloc(cycle->pool, imcf->evidence->name.len
+                                          + 2 * NGX_INT64_LEN
+                                          + sizeof("/-.jsonl"));
+    if (name->data == NULL) {
         return NGX_ERROR;
     }
 
-    file->name.len = ngx_sprintf(file->name.data, "%V/%L-%P.jsonl%Z",
-                                 &imcf->evidence->name, ngx_http_imagxp_now(),
-                                 ngx_pid)
-                     - file->name.data - 1;
+    ngx_http_imagxp_chain.file.log = cycle->log;
+    ngx_http_imagxp_chain.folder = &imcf->evidence->name;
 
-    file->fd = ngx_open_file(file->name.data, NGX_FILE_APPEND,
-                             NGX_FILE_CREATE_OR_OPEN, 0640);
-
-    if (file->fd == NGX_INVALID_FILE) {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
-                      ngx_open_file_n " \"%V\" failed", &file->name);
+    if (ngx_http_imagxp_open_chain() != NGX_OK) {
         return NGX_ERROR;
     }
-
-    file->log = cycle->log;
 
     ngx_http_imagxp_chain.key = imcf->key;
     ngx_http_imagxp_chain.sealed_at = ngx_current_msec;
@@ -168,6 +162,35 @@ ngx_http_imagxp_evidence_init(ngx_cycle_t *cycle,
     ngx_http_imagxp_chain.timer.cancelable = 1;
 
     ngx_add_timer(&ngx_http_imagxp_chain.timer, 1000);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_imagxp_open_chain(void)
+{
+    ngx_file_t  *file;
+
+    file = &ngx_http_imagxp_chain.file;
+
+    file->name.len = ngx_sprintf(file->name.data, "%V/%L-%P.jsonl%Z",
+                                 ngx_http_imagxp_chain.folder,
+                                 ngx_http_imagxp_now(), ngx_pid)
+                     - file->name.data - 1;
+
+    file->fd = ngx_open_file(file->name.data, NGX_FILE_APPEND,
+                             NGX_FILE_CREATE_OR_OPEN, 0640);
+
+    if (file->fd == NGX_INVALID_FILE) {
+        ngx_log_error(NGX_LOG_EMERG, file->log, ngx_errno,
+                      ngx_open_file_n " \"%V\" failed", &file->name);
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&ngx_http_imagxp_chain.head, sizeof(imagxp_head));
+    ngx_memzero(&ngx_http_imagxp_chain.sealed, sizeof(imagxp_head));
+    ngx_http_imagxp_chain.bytes = 0;
 
     return NGX_OK;
 }
@@ -280,16 +303,8 @@ ngx_http_imagxp_append(imagxp_buf line, size_t len, imagxp_head *head)
                       "imagxp: evidence could not be written to \"%V\"",
                       &ngx_http_imagxp_chain.file.name);
 
-        /* what was torn would stand between this line and the next */
-
-        if (n > 0
-            && ftruncate(ngx_http_imagxp_chain.file.fd,
-                         ngx_http_imagxp_chain.bytes)
-               == -1)
-        {
-            ngx_log_error(NGX_LOG_ALERT, ngx_http_imagxp_chain.file.log,
-                          ngx_errno, "ftruncate() \"%V\" failed",
-                          &ngx_http_imagxp_chain.file.name);
+        if (n > 0) {
+            ngx_http_imagxp_torn();
         }
 
         return NGX_ERROR;
@@ -299,6 +314,31 @@ ngx_http_imagxp_append(imagxp_buf line, size_t len, imagxp_head *head)
     ngx_http_imagxp_chain.bytes += n;
 
     return NGX_OK;
+}
+
+
+/* what was torn would stand between this line and the next */
+
+static void
+ngx_http_imagxp_torn(void)
+{
+    ngx_file_t  *file;
+
+    file = &ngx_http_imagxp_chain.file;
+
+    if (ftruncate(file->fd, ngx_http_imagxp_chain.bytes) == 0) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_ALERT, file->log, ngx_errno,
+                  "ftruncate() \"%V\" failed, another file is begun",
+                  &file->name);
+
+    ngx_close_file(file->fd);
+
+    /* without one each write fails, and says so */
+
+    (void) ngx_http_imagxp_open_chain();
 }
 
 

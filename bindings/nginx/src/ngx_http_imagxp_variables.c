@@ -99,6 +99,10 @@ static ngx_http_variable_t  ngx_http_imagxp_vars[] = {
                              ngx_http_imagxp_fetch_variable,
                              offsetof(ngx_http_imagxp_flight_t, uri)),
 
+    ngx_http_imagxp_variable("imagxp_fetch_certificate",
+                             ngx_http_imagxp_fetch_variable,
+                             offsetof(ngx_http_imagxp_flight_t, certificate)),
+
     ngx_http_imagxp_variable("imagxp_fetch_fresh",
                              ngx_http_imagxp_fresh_variable, 0),
 

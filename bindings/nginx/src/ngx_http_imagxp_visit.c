@@ -9,6 +9,8 @@
 
 static ngx_http_imagxp_origin_t *ngx_http_imagxp_origin(ngx_http_request_t *r,
     ngx_http_imagxp_loc_conf_t *conf);
+static ngx_uint_t ngx_http_imagxp_likeness(ngx_http_request_t *r,
+    ngx_http_imagxp_origin_t *origin);
 
 
 ngx_int_t
@@ -74,37 +76,82 @@ ngx_http_imagxp_visit(ngx_http_request_t *r, ngx_http_imagxp_loc_conf_t *conf,
 
 /*
  * The origin comes from the configuration: behind a CDN scheme and Host are
- * not the client's.  Host only chooses among several.
+ * not the client's.  They only choose among several: first the name decides,
+ * then the port, then the scheme.
  */
 
 static ngx_http_imagxp_origin_t *
 ngx_http_imagxp_origin(ngx_http_request_t *r, ngx_http_imagxp_loc_conf_t *conf)
 {
-    size_t                     len;
-    u_char                    *port;
-    ngx_str_t                 *host, *authority;
-    ngx_uint_t                 i;
-    ngx_http_imagxp_origin_t  *origin;
+    ngx_uint_t                 i, likeness, most;
+    ngx_http_imagxp_origin_t  *origin, *found;
 
     origin = conf->origins->elts;
-    host = &r->headers_in.server;
+    found = origin;
+    most = 0;
 
-    for (i = 1; i < conf->origins->nelts; i++) {
+    for (i = 0; i < conf->origins->nelts; i++) {
 
-        authority = &origin[i].authority;
+        likeness = ngx_http_imagxp_likeness(r, &origin[i]);
 
-        /* nginx keeps the name in lower case and without its port */
-
-        port = ngx_strlchr(authority->data, authority->data + authority->len,
-                           ':');
-        len = port ? (size_t) (port - authority->data) : authority->len;
-
-        if (len == host->len
-            && ngx_strncmp(authority->data, host->data, len) == 0)
-        {
-            return &origin[i];
+        if (likeness > most) {
+            most = likeness;
+            found = &origin[i];
         }
     }
 
-    return origin;
+    return found;
+}
+
+
+static ngx_uint_t
+ngx_http_imagxp_likeness(ngx_http_request_t *r,
+    ngx_http_imagxp_origin_t *origin)
+{
+    ngx_str_t   *name, port, asked;
+    ngx_uint_t   likeness, https;
+
+    /* nginx keeps the name in lower case and without its port */
+
+    name = &r->headers_in.server;
+    port = origin->authority;
+
+    if (name->len == 0 || port.len < name->len
+        || ngx_strncmp(port.data, name->data, name->len) != 0)
+    {
+        return 0;
+    }
+
+    port.data += name->len;
+    port.len -= name->len;
+
+    if (port.len && port.data[0] != ':') {
+        return 0;
+    }
+
+    likeness = 4;
+    ngx_str_null(&asked);
+
+    if (r->headers_in.host && r->headers_in.host->value.len > name->len) {
+        asked.data = r->headers_in.host->value.data + name->len;
+        asked.len = r->headers_in.host->value.len - name->len;
+    }
+
+    if (asked.len == port.len
+        && ngx_strncmp(asked.data, port.data, port.len) == 0)
+    {
+        likeness += 2;
+    }
+
+    https = 0;
+
+#if (NGX_HTTP_SSL)
+    https = (r->connection->ssl != NULL);
+#endif
+
+    if (https == (origin->scheme.len == sizeof("https") - 1)) {
+        likeness++;
+    }
+
+    return likeness;
 }

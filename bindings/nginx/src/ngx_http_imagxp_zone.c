@@ -13,6 +13,8 @@
 static ngx_int_t ngx_http_imagxp_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
 static ngx_int_t ngx_http_imagxp_new_replay(ngx_http_imagxp_shared_t *shared);
+static ngx_int_t ngx_http_imagxp_zone_window(ngx_cycle_t *cycle,
+    ngx_shm_zone_t *shm_zone);
 static ngx_shm_zone_t *ngx_http_imagxp_find_zone(ngx_cycle_t *cycle,
     ngx_str_t *name);
 
@@ -52,7 +54,8 @@ ngx_http_imagxp_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     zone = shm_zone->data;
 
     if (ozone) {
-        *zone = *ozone;
+        zone->shared = ozone->shared;
+        zone->shpool = ozone->shpool;
         return NGX_OK;
     }
 
@@ -78,6 +81,7 @@ ngx_http_imagxp_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     }
 
     shared->len = n / sizeof(uint64_t);
+    shared->window = zone->window;
 
     zone->shared = shared;
     zone->shpool->data = shared;
@@ -159,6 +163,11 @@ ngx_http_imagxp_zones_commit(ngx_cycle_t *cycle)
             found = ngx_http_imagxp_find_zone(cycle, &shm_zone[i].shm.name);
 
             if (found && found->shm.addr == shm_zone[i].shm.addr) {
+
+                if (ngx_http_imagxp_zone_window(cycle, found) != NGX_OK) {
+                    return NGX_ERROR;
+                }
+
                 continue;
             }
 
@@ -186,6 +195,47 @@ ngx_http_imagxp_zones_commit(ngx_cycle_t *cycle)
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * Nonces are kept for the window that they were admitted with.  Under a
+ * longer one they could come back; and old workers would go on to admit for
+ * the other window.
+ */
+
+static ngx_int_t
+ngx_http_imagxp_zone_window(ngx_cycle_t *cycle, ngx_shm_zone_t *shm_zone)
+{
+    ngx_int_t                  rc;
+    ngx_http_imagxp_zone_t    *zone;
+    ngx_http_imagxp_shared_t  *shared;
+
+    zone = shm_zone->data;
+    shared = zone->shared;
+
+    if (zone->window == 0 || zone->window == shared->window) {
+        return NGX_OK;
+    }
+
+    rc = NGX_OK;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    if (zone->window > shared->window) {
+        ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
+                      "imagxp_zone \"%V\" has a longer window: requests that "
+                      "were signed before now are refused once",
+                      &shm_zone->shm.name);
+
+        rc = ngx_http_imagxp_new_replay(shared);
+    }
+
+    shared->window = zone->window;
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc;
 }
 
 
@@ -225,7 +275,7 @@ ngx_http_imagxp_admit(ngx_http_imagxp_ctx_t *ctx, ngx_http_imagxp_zone_t *zone)
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    if (zone->shared->superseded) {
+    if (zone->shared->superseded || zone->shared->window != zone->window) {
         status = IMAGXP_RESTART_GUARD;
 
     } else {

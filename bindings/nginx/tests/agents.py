@@ -127,7 +127,7 @@ class Agents:
         self.answers = {}
         self.servers = [self.serve(self.address, self.authority.issue(f"*.{ZONE}")),
                         self.serve(self.wrong, self.authority.issue("somebody-else.example.net"))]
-        self.dns = NameServer(self.address, {"wrong": self.wrong, "closed": free_address()})
+        self.dns = NameServer(self.address, {"wrong": self.wrong, "nat64": "64:ff9b::7f00:1", "closed": free_address()})
         self.names = itertools.count(1)
 
     def serve(self, address, files):
@@ -135,6 +135,8 @@ class Agents:
         server.world = self
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*files)
+        context.load_verify_locations(self.authority.certificate)
+        context.verify_mode = ssl.CERT_OPTIONAL  # a publisher must not show one
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return server

@@ -96,7 +96,8 @@ class Nginx:
     def start(self, daemon=False, **settings):
         self.write_config(**settings)
         self.process = subprocess.Popen(self.command(*([] if daemon else ["-g", "daemon off;"])), stderr=subprocess.PIPE, text=True,
-                                        env={**os.environ, **self.environment})
+                                        env={**os.environ, **self.environment},
+                                        restore_signals=False)  # SIGXFSZ stays ignored: a write then fails as on a full disk
         deadline = time.time() + 20
         while time.time() < deadline:
             if self.process.poll():

@@ -85,6 +85,24 @@ def test_the_origin_is_the_configured_one(site, agents):
     assert site.visit(agent, host="origin-1.internal:8080").code == "OK"
 
 
+def test_the_host_chooses_among_origins(start, agents):
+    """The name first, then the port, then the scheme; who asks for none of them gets the first."""
+    first, secure, plain, other = "https://pub.example.com", "https://two.example.com", "http://two.example.com", "http://two.example.com:8080"
+    site = start(audience=f"{first} {secure} {plain} {other}", policy='{"development":true,"allowRAG":true,"strategy":"STRICT"}')
+    agent = agents.agent()
+    for host, origin in (("pub.example.com", first), ("pub.example.com:81", first), ("three.example.com", first),
+                         ("two.example.com", plain), ("TWO.example.com:8080", other), ("two.example.com:81", plain)):
+        for signed in (first, secure, plain, other):
+            answer = site.get(headers=sign(agent, origin=signed), host=host)
+            assert answer.code == ("OK" if signed == origin else "RESOURCE_MISMATCH"), (host, signed)
+
+
+def test_an_address_may_be_an_origin(start, agents):
+    origins = ["https://pub.example.com", "http://[::1]:8080"]
+    site = start(audience=" ".join(origins), policy='{"development":true,"allowRAG":true,"strategy":"STRICT"}')
+    assert site.get(headers=sign(agents.agent(), origin=origins[1]), host="[::1]:8080").code == "OK"
+
+
 def test_log_only_admits_and_tells(start, agents):
     site = start(mode="log_only")
     answer = site.get()

@@ -43,6 +43,24 @@ def test_nothing_of_the_client_goes_out(site, agents):
                        "Accept-Encoding": "identity"}
 
 
+def test_nothing_of_the_server_goes_out(start, agents):
+    """Whatever it does elsewhere: a client certificate, a body, no cache."""
+    certificate, key = agents.authority.issue("publisher.example.com")
+    site, agent = start(workers=1, server=f"""proxy_ssl_certificate {certificate}; proxy_ssl_certificate_key {key};
+        proxy_set_body inside; proxy_no_cache 1; proxy_cache_min_uses 3;"""), agents.agent()
+    answer, seen = agents.answers[agent.agent_id], []
+
+    def note(handler):
+        seen.append((handler.connection.getpeercert(), handler.headers["Content-Length"]))
+        answer(handler)
+
+    agents.answers[agent.agent_id] = note
+    assert code(site, agent) == (200, "OK")
+    site.reload()
+    assert code(site, agent) == (200, "OK")
+    assert seen == [(None, None)]
+
+
 def test_addresses_are_judged(start, agents):
     """Without the operator's word no name makes this server connect to itself."""
     site, agent = start(allow=""), agents.agent()
@@ -51,6 +69,26 @@ def test_addresses_are_judged(start, agents):
     assert "to which a verifier must not connect" in site.log()
     denied = start(allow="imagxp_allow_address 127.0.0.0/8; imagxp_deny_address 127.0.0.0/8;")
     assert code(denied, agent) == UNAVAILABLE and agents.fetches(agent) == 0
+
+
+def test_a_denied_address_is_denied_in_its_other_form(start, agents):
+    """NAT64: nginx hands the packet to a gateway, and the gateway to 127.0.0.1."""
+    site = start(allow="imagxp_allow_address 127.0.0.0/8 ::/0; imagxp_deny_address 127.0.0.1;",
+                 server=f"resolver 127.0.0.1:{agents.dns.port} valid=1s;")
+    assert code(site, agents.agent("nat64")) == UNAVAILABLE
+    assert '"nat64.bots.example.com" resolves to 64:ff9b::7f00:1, to which a verifier must not connect' in site.log()
+
+
+def test_a_document_is_as_old_as_it_says(start, agents):
+    site = start(workers=1)
+    for headers, seconds in (({"Cache_Control": "max-age=900"}, 900), ({"Cache_Control": "max-age=900", "Age": "600"}, 300),
+                             ({"Cache_Control": "max-age=900", "Age": "5000"}, 60), ({"Age": "5"}, 300)):
+        agent = agents.agent(**headers)
+        assert code(site, agent) == (200, "OK")
+        file, = (file for file in (site.folder / "documents").rglob("*")
+                 if file.is_file() and agent.agent_id.encode() in file.read_bytes())
+        # ngx_http_file_cache_header_t: version, valid_sec
+        assert abs(int.from_bytes(file.read_bytes()[8:16], "little") - time.time() - seconds) < 10, headers
 
 
 def test_the_word_is_logged_loudly(start):
@@ -293,6 +331,16 @@ def test_floods_of_new_names(site, agents):
     codes = [site.visit(agents.agent(), source="127.0.0.1") for _ in range(30)]
     pending = [answer for answer in codes if answer.code == "IDENTITY_PENDING"]
     assert pending and pending[0].status == 503 and int(pending[0].headers["retry-after"]) == 2
+
+
+def test_names_of_the_store_are_not_new(start, agents):
+    """After a reload every agent is new to the worker; its manifest is not."""
+    site, known = start(workers=1), [agents.agent() for _ in range(30)]
+    for agent in known:
+        assert code(site, agent) == (200, "OK")
+    site.reload()
+    assert {code(site, agent, source="127.0.0.1") for agent in known} == {(200, "OK")}
+    assert {agents.fetches(agent) for agent in known} == {1}
 
 
 def test_failures_are_limited(start, agents):

@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import resource
 import subprocess
 import time
 
@@ -133,3 +134,30 @@ def test_evidence_survives_a_killed_worker(start, agents, key, tmp_path):
     site.stop()
     assert len(logs(site)) == 3
     assert sum(proof["decisions"] for proof in prove(site, tmp_path)) >= 6
+
+
+def test_evidence_without_a_directory(start, key):
+    site = start()
+    site.stop()
+    status, said = site.test(http=f'imagxp_key {key}; imagxp_evidence "";')
+    assert status == 1 and "needs a directory" in said
+
+
+def test_a_torn_line_is_taken_back(start, agents, key, tmp_path):
+    """The disk is full in the middle of a line; what comes when there is room again continues the chain."""
+    site = start(http=f"imagxp_key {key}; imagxp_evidence {tmp_path}/nginx0/evidence;", workers=1)
+    start.alerts = True
+    agent = agents.agent()
+    assert site.visit(agent).code == "OK"
+    log, = logs(site)
+    time.sleep(1.2)  # the checkpoint: after it nothing is written until the next decision
+    whole, worker = log.read_bytes(), site.workers()[0]
+    limits = resource.prlimit(worker, resource.RLIMIT_FSIZE, (len(whole) + 100, resource.RLIM_INFINITY))
+    assert site.visit(agent).code == "OK"
+    site.wait(lambda: log.read_bytes() == whole)
+    resource.prlimit(worker, resource.RLIMIT_FSIZE, limits)
+    assert "evidence could not be written" in site.log()
+    assert site.visit(agent).code == "OK"
+    site.stop()
+    proof, = prove(site, tmp_path)
+    assert proof["decisions"] == 2
