@@ -288,14 +288,21 @@ def test_a_new_key_is_learnt(start, agents):
     assert agents.fetches(agent) == 2
 
 
-@pytest.mark.skipif("NGINX_ASAN" in os.environ, reason="libfaketime and AddressSanitizer both want to be loaded first")
-def test_an_old_document_is_refreshed_behind_the_answer(start, agents, tmp_path):
-    """A clock that is set forward: the agent passes at once with the manifest it had, and the next one comes in the background."""
+def clocked(start, folder, **settings):
+    """A publisher, and the file that says how far its clock is set forward."""
+    if "NGINX_ASAN" in os.environ:
+        pytest.skip("libfaketime and AddressSanitizer both want to be loaded first")
     library, = pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
-    clock = tmp_path / "clock"
+    clock = folder / "clock"
     clock.write_text("+0s\n")
     variables = {"FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    site = start(environment={"LD_PRELOAD": str(library), **variables}, workers=1, main="".join(f"env {name};" for name in variables))
+    return start(environment={"LD_PRELOAD": str(library), **variables}, workers=1, main="".join(f"env {name};" for name in variables),
+                 **settings), clock
+
+
+def test_an_old_document_is_refreshed_behind_the_answer(start, agents, tmp_path):
+    """A clock that is set forward: the agent passes at once with the manifest it had, and the next one comes in the background."""
+    site, clock = clocked(start, tmp_path)
     agent = agents.agent()
     good = agents.answers[agent.agent_id]
 
@@ -331,6 +338,21 @@ def test_floods_of_new_names(site, agents):
     codes = [site.visit(agents.agent(), source="127.0.0.1") for _ in range(30)]
     pending = [answer for answer in codes if answer.code == "IDENTITY_PENDING"]
     assert pending and pending[0].status == 503 and int(pending[0].headers["retry-after"]) == 2
+
+
+def test_a_refresh_leaves_a_body_its_timeout(start, agents, application, tmp_path):
+    """A subrequest takes away the client's timer, so nothing is refreshed behind a request that still sends."""
+    site, clock = clocked(start, tmp_path, server=f"location /app {{ client_body_timeout 1s; proxy_pass {application.url}; }}")
+    agent = agents.agent()
+    assert code(site, agent) == (200, "OK")
+    clock.write_text("+400s\n")
+    head = "POST /app HTTP/1.1\r\nHost: pub.example.com\r\nContent-Length: 10\r\n" + \
+           "".join(f"{k}: {v}\r\n" for k, v in sign(agent, "/app", at=time.time() + 400)) + "\r\n"
+    with socket.create_connection(("127.0.0.1", site.port), 8) as sock:
+        sock.sendall(head.encode())
+        assert sock.recv(4096) == b"" and agents.fetches(agent) == 1
+    assert site.get(headers=sign(agent, at=time.time() + 400)).code == "OK"
+    site.wait(lambda: agents.fetches(agent) == 2)
 
 
 def test_names_of_the_store_are_not_new(start, agents):
