@@ -125,17 +125,6 @@ ngx_http_imagxp_document_header(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-#if (NGX_HTTP_CACHE)
-
-    if (flight->charged && r->upstream
-        && r->upstream->cache_status == NGX_HTTP_CACHE_HIT)
-    {
-        flight->charged = 0;
-        ngx_http_imagxp_budget_refund(r->main);
-    }
-
-#endif
-
     conf = ngx_http_get_module_loc_conf(r, ngx_http_imagxp_module);
 
     if (!conf->documents || r->upstream == NULL) {
@@ -212,7 +201,10 @@ ngx_http_imagxp_document_body(ngx_http_request_t *r,
         b->file_pos = b->file_last;
     }
 
-    if (flight->len > flight->max_len) {
+    if (flight->done) {
+        (void) ngx_http_imagxp_document_abort(flight);
+
+    } else if (flight->len > flight->max_len) {
         ngx_http_imagxp_document_too_large(flight);
     }
 
@@ -299,6 +291,17 @@ ngx_http_imagxp_document_done(ngx_http_request_t *r, void *data, ngx_int_t rc)
                    "imagxp document done: %i s:%ui", rc, flight->http_status);
 
     flight->subrequest = NULL;
+
+#if (NGX_HTTP_CACHE)
+
+    if (flight->charged && r->upstream
+        && r->upstream->cache_status == NGX_HTTP_CACHE_HIT)
+    {
+        flight->charged = 0;
+        ngx_http_imagxp_budget_refund(r->main);
+    }
+
+#endif
 
     if (flight->done) {
 
