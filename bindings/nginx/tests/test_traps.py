@@ -125,7 +125,7 @@ def test_subrequests_are_the_main_request(start, agents):
 
 
 def test_variables_in_logs_and_maps(start, agents):
-    site = start(policy='{"allowRAG":true}',
+    site = start(workers=1, policy='{"allowRAG":true}',
                  http="map $imagxp_agent $tier { default guest; ~. partner; }"
                       "log_format imagxp '$imagxp_status|$imagxp_code|$imagxp_agent|$imagxp_claimed_agent|$imagxp_visitor|$imagxp_purpose|"
                       "$imagxp_bound|$imagxp_proof|$tier|$uri';",
