@@ -282,22 +282,25 @@ func (p *Publisher) waitForCore(ctx context.Context) error {
 	}
 }
 
-// admit asks this process first, then the store of all: what was admitted here needs no journey.
+// admit asks the store of all first: were it asked second and not to answer, this process would hold a visa for used that nobody has used. What
+// the store has taken, this process remembers too, for the time when it is down.
 func (p *Publisher) admit(ctx context.Context, call *abi.Call) (int32, time.Duration, error) {
 	tags, status := p.store.tags(call)
 	if status != abi.OK {
 		return status, 0, nil
 	}
-	status, retryAfter := p.replay.admit(call, p.nowMs())
-	if status != abi.OK {
-		return status, retryAfter, nil
-	}
 	code, cause := p.store.take(ctx, tags)
-	if code == ErrReplayStoreDown && p.config.StoreDegraded {
+	switch {
+	case code == ErrReplayStoreDown && p.config.StoreDegraded:
 		p.log(ctx, slog.LevelError, "imagxp: the replay store is down: this process remembers for itself", slog.Any("error", cause))
-		return abi.OK, 0, nil
+	case code != abi.OK:
+		return int32(code), 0, cause
 	}
-	return int32(code), 0, cause
+	status, retryAfter := p.replay.admit(call, p.nowMs())
+	if p.store != nil && code == abi.OK && (status == abi.ReplayCacheFull || status == int32(ErrAgentQuota)) {
+		return abi.OK, 0, nil // there is no room here, but the store remembers, and must not have taken a visa in vain
+	}
+	return status, retryAfter, nil
 }
 
 // pending is the refusal while a document is on its way.

@@ -10,7 +10,7 @@ import (
 )
 
 // ReplayStore remembers nonces for several processes or nodes. What it gets are keyed tags, no names. Package
-// github.com/imagxp/imagxp/bindings/go/redis has one on Redis.
+// github.com/imagxp/imagxp/bindings/go/redisstore has one on Redis.
 type ReplayStore interface {
 	// Take remembers a tag until expiry, in one step, and says whether it was new. An error refuses the request
 	// (ErrReplayStoreDown): what can't be asked has not been admitted.

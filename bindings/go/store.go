@@ -34,7 +34,8 @@ func (s *sharedStore) tags(call *abi.Call) (tags [2]abi.Tag, status int32) {
 	return tags, status
 }
 
-// take takes the nonce first: a replay must not use up a visa.
+// take takes the nonce first, and the visa in a step of its own: a replay must not use up a visa, and a store that stalls mostly stalls before the
+// step that would. (One script for both would be read, and run, by a Redis that wakes up after the client has left.)
 func (s *sharedStore) take(ctx context.Context, tags [2]abi.Tag) (Code, error) {
 	if s == nil {
 		return abi.OK, nil

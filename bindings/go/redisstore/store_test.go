@@ -24,7 +24,7 @@ type server struct {
 	process *os.Process
 }
 
-func startRedis(t *testing.T) *server {
+func startRedis(t *testing.T, options ...string) *server {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -35,7 +35,8 @@ func startRedis(t *testing.T) *server {
 	}
 	s := &server{address: freeAddress(t)}
 	_, port, _ := net.SplitHostPort(s.address)
-	command := exec.Command(path, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir(), "--loglevel", "warning")
+	command := exec.Command(path, append([]string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir(),
+		"--loglevel", "warning"}, options...)...)
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,7 @@ func startRedis(t *testing.T) *server {
 	})
 	store := s.open(t)
 	for range 200 {
-		if store.Ping(t.Context()) == nil {
+		if store.client.Ping(t.Context()).Err() == nil {
 			return s
 		}
 		time.Sleep(25 * time.Millisecond)
@@ -176,8 +177,35 @@ func TestClientsThatWouldHang(t *testing.T) {
 	if _, err := Open("http://nowhere"); err == nil {
 		t.Error("a URL of something else is taken")
 	}
+	for name, client := range map[string]redis.UniversalClient{
+		"a client that retries":      redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true}),
+		"a cluster without time-out": redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}}),
+		"a cluster that retries":     redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}, ContextTimeoutEnabled: true, MaxRetries: 2}),
+	} {
+		if _, err := New(client); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+	fatal(New(redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}, ContextTimeoutEnabled: true, MaxRetries: -1})))
 	store := fatal(New(redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true, MaxRetries: -1})))
 	if taken, err := store.Take(t.Context(), [16]byte{}, time.Now()); taken || err == nil {
+		t.Errorf("%v %v", taken, err)
+	}
+}
+
+// A Redis that drops nonces when its memory is full admits replays: it is refused until it is set right.
+func TestEviction(t *testing.T) {
+	store := startRedis(t, "--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru").open(t)
+	if err := store.Ping(t.Context()); !errors.Is(err, ErrEvicts) {
+		t.Errorf("%v", err)
+	}
+	if taken, err := store.Take(t.Context(), [16]byte{1}, time.Now().Add(time.Minute)); taken || !errors.Is(err, ErrEvicts) {
+		t.Errorf("%v %v", taken, err)
+	}
+	if err := store.client.ConfigSet(t.Context(), "maxmemory-policy", "noeviction").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if taken, err := store.Take(t.Context(), [16]byte{1}, time.Now().Add(time.Minute)); !taken || err != nil {
 		t.Errorf("%v %v", taken, err)
 	}
 }
