@@ -30,7 +30,7 @@ lint: ## formatting and clippy, warnings are errors
 .PHONY: test-core
 test-core: ## the library: units, laws, cases, documentation; with our curve and with crate p256
 	$(CARGO) test -p imagxp --features ec-testing
-	$(CARGO) test -p imagxp --release --test stack -- --nocapture
+	$(CARGO) test -p imagxp --profile library --test stack -- --nocapture
 	$(CARGO) test -p imagxp --no-default-features --features float
 	$(CARGO) build -p imagxp --no-default-features
 

@@ -28,7 +28,7 @@ for symbol in $undefined; do
 done
 same "the name of libimagxp.so.1" libimagxp.so.1 "$(objdump -p "$out/libimagxp.so.1" | awk '$1 == "SONAME" { print $2 }')"
 # No state: the one writable byte remembers which instructions the processor has (crate cpufeatures).
-state=$(nm --defined-only "$target/release/libimagxp.a" 2>/dev/null | awk '$2 ~ /^[bBdD]$/ { print $3 }' | grep -v -e DW.ref -e cpufeatures -e STORAGE || true)
+state=$(nm --defined-only "$target/library/libimagxp.a" 2>/dev/null | awk '$2 ~ /^[bBdD]$/ { print $3 }' | grep -v -e DW.ref -e cpufeatures -e STORAGE || true)
 same "the library's state" "" "$state"
 
 tools/abi-layout.sh >"$work/layout.inc"

@@ -22,9 +22,9 @@ mkdir -p "$out"
 build_libraries() {
     (
         flock 9
-        cargo rustc --quiet --release --package imagxp-ffi --crate-type staticlib
-        for input in "$target/release/libimagxp.a" ffi/symbols.txt tools/prelink.sh; do
-            [ "$out/libimagxp.so.1" -nt "$input" ] || { tools/prelink.sh "$target/release/libimagxp.a" "$out" && break; }
+        cargo rustc --quiet --profile library --package imagxp-ffi --crate-type staticlib
+        for input in "$target/library/libimagxp.a" ffi/symbols.txt tools/prelink.sh; do
+            [ "$out/libimagxp.so.1" -nt "$input" ] || { tools/prelink.sh "$target/library/libimagxp.a" "$out" && break; }
         done
     ) 9>"$out/lock"
 }

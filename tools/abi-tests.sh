@@ -89,7 +89,7 @@ CARGO_TARGET_DIR=$target/superloop cargo test --quiet --manifest-path $tests/hos
 passes "hosts/superloop"
 for chip in thumbv7em-none-eabihf thumbv6m-none-eabi riscv32imac-unknown-none-elf aarch64-unknown-none; do
     rustup target add $chip >/dev/null 2>&1 || { lacking "Rust's target $chip" || continue; }
-    cargo rustc --quiet --release --package imagxp-ffi --crate-type staticlib --no-default-features --features ec --target $chip
+    cargo rustc --quiet --profile library --package imagxp-ffi --crate-type staticlib --no-default-features --features ec --target $chip
     passes "$chip"
 done
 # Its loop on the smallest of them: no atomics, no division.

@@ -18,7 +18,7 @@ echo "the library"
 build_libraries
 # The same object with its symbols, to tell where a leak is: stripped, it must be the one that is shipped, byte for byte.
 mapfile -t roots < <(sed 's/^/-u\n/' ffi/symbols.txt | sed '/^$/d')
-ld -r --gc-sections "${roots[@]}" -o "$work/named.o" "$target/release/libimagxp.a"
+ld -r --gc-sections "${roots[@]}" -o "$work/named.o" "$target/library/libimagxp.a"
 objcopy --keep-global-symbols=ffi/symbols.txt --strip-unneeded --remove-section=.comment "$work/named.o" "$work/stripped.o"
 ar p "$out/libimagxp.a" imagxp.o | cmp - "$work/stripped.o" || {
     echo "the shipped object is not made as this script thinks: see tools/prelink.sh" >&2

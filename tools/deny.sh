@@ -5,8 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 if ! command -v cargo-deny >/dev/null; then
-    echo "deny: building cargo-deny (once)"
-    cargo install --quiet --locked cargo-deny
+    echo "deny: building cargo-deny (once, quickly)"
+    cargo install --quiet --debug --locked cargo-deny
 fi
 checks=(bans licenses sources)
 [ -z "${IMAGXP_ADVISORIES:-}" ] || checks+=(advisories)

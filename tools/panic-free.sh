@@ -14,12 +14,12 @@ root=${CARGO_TARGET_DIR:-target}/panic-free
 mode=${1-}
 
 links() { # directory, entry point
-    ld --gc-sections -e "$2" -u "$2" -o /dev/null "$1/release/libimagxp.a" "$root/mem.o" >"$root/log" 2>&1
+    ld --gc-sections -e "$2" -u "$2" -o /dev/null "$1/library/libimagxp.a" "$root/mem.o" >"$root/log" 2>&1
 }
 
 prove() { # list, features
     dir=$root/$2
-    CARGO_TARGET_DIR=$dir cargo rustc --quiet --release --package imagxp-ffi --crate-type staticlib \
+    CARGO_TARGET_DIR=$dir cargo rustc --quiet --profile library --package imagxp-ffi --crate-type staticlib \
         --no-default-features --features "panic-proof,$2"
     : >"$root/free"
     for symbol in $(cat ffi/symbols.txt); do

@@ -2,7 +2,7 @@
 # Makes the libraries that are shipped from the one that cargo builds: in both, nothing is global but the functions of
 # ffi/symbols.txt, so that they live beside any other Rust library in one program.
 #
-#   tools/prelink.sh CARGO_TARGET_DIR/release/libimagxp.a OUT
+#   tools/prelink.sh CARGO_TARGET_DIR/library/libimagxp.a OUT
 set -eu
 in=$1
 out=$2

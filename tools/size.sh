@@ -45,9 +45,9 @@ for triple in "$host" thumbv7em-none-eabihf; do
         for build in p256:float "default:ec,table-g-large,float" "small table:ec,float"; do
             features=${build#*:}
             directory=$target/size/$features
-            CARGO_TARGET_DIR=$directory cargo rustc --quiet --release --package imagxp-ffi --crate-type staticlib \
+            CARGO_TARGET_DIR=$directory cargo rustc --quiet --profile library --package imagxp-ffi --crate-type staticlib \
                 --no-default-features --features "$features" --target "$triple"
-            read -r code constants < <(measure "$directory/$triple/release/libimagxp.a" "${functions[@]}")
+            read -r code constants < <(measure "$directory/$triple/library/libimagxp.a" "${functions[@]}")
             total=$((code + constants))
             [ -n "$base" ] || base=$total
             row "$triple" "$program: ${build%:*}" "$code" "$constants" "$total" "$(awk "BEGIN { printf \"%.2f\", $total / $base }")"

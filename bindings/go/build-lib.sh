@@ -25,10 +25,10 @@ build_arm64() {
     need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu || return 1
     tools/apt.sh libc6-dev-arm64-cross
     [ -e /usr/aarch64-linux-gnu/lib/libc.so ] || { lacking libc6-dev-arm64-cross; return 1; }
-    cargo rustc --quiet --release --package imagxp-ffi --crate-type staticlib --target "$triple"
+    cargo rustc --quiet --profile library --package imagxp-ffi --crate-type staticlib --target "$triple"
     mkdir -p "$target/abi-arm64/bin"
     for tool in ld objcopy ar strip; do ln -sf "$(command -v "aarch64-linux-gnu-$tool")" "$target/abi-arm64/bin/$tool"; done
-    PATH="$(realpath "$target/abi-arm64/bin"):$PATH" CC=aarch64-linux-gnu-gcc tools/prelink.sh "$target/$triple/release/libimagxp.a" "$target/abi-arm64"
+    PATH="$(realpath "$target/abi-arm64/bin"):$PATH" CC=aarch64-linux-gnu-gcc tools/prelink.sh "$target/$triple/library/libimagxp.a" "$target/abi-arm64"
     install -m 644 "$target/abi-arm64/libimagxp.a" "$to/linux_arm64/"
 }
 

@@ -61,11 +61,11 @@ class Hook(BuildHookInterface):
 
 def build(native, library):
     target = Path(os.environ.get("CARGO_TARGET_DIR", native / "target")).absolute()
-    cargo = ["cargo", "rustc", "--release", "--package", "imagxp-ffi", "--crate-type", "staticlib"]
+    cargo = ["cargo", "rustc", "--profile", "library", "--package", "imagxp-ffi", "--crate-type", "staticlib"]
     environment = {**os.environ, "CARGO_TARGET_DIR": str(target)}
     subprocess.run(cargo, cwd=native, env=environment, check=True)
     with tempfile.TemporaryDirectory() as out:
-        subprocess.run([native / "tools/prelink.sh", target / "release/libimagxp.a", out], check=True)
+        subprocess.run([native / "tools/prelink.sh", target / "library/libimagxp.a", out], check=True)
         link = [os.environ.get("CC", "cc"), "-shared", "-nostdlib", "-Wl,-soname,libimagxp.so"]
         link += [f"-Wl,{flag}" for flag in FLAGS]
         subprocess.run([*link, "-o", library, f"{out}/libimagxp.a"], check=True)

@@ -1,5 +1,5 @@
 //! How much stack each entry point takes with the largest input: painted, called, and read back. The bound is 16 KiB.
-//! `cargo test --release --test stack -- --nocapture` prints the table of docs/memory.md.
+//! `cargo test --profile library --test stack -- --nocapture` prints the table of docs/memory.md.
 
 mod support;
 
