@@ -43,6 +43,11 @@ func (e *BrokerError) Error() string {
 	return fmt.Sprintf("imagxp: the broker answered %d %.100q", e.Status, e.Code)
 }
 
+// mayBeSold says whether the sale may have been made, or may yet be: the same request again is the same sale.
+func (e *BrokerError) mayBeSold() bool {
+	return e.Status == http.StatusTooManyRequests || e.Status >= 500
+}
+
 const (
 	brokerTimeout   = 10 * time.Second
 	brokerAnswerMax = 16 << 10
@@ -53,20 +58,35 @@ const (
 var brokerHTTP = &http.Client{Timeout: brokerTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 // BuyVisa buys a visa for a publisher, such as nytimes.com. The amount is a decimal with at most six places. A purchase that got no
-// answer is asked for once more with the same nonce, which is the same sale.
+// answer is asked for once more with the same nonce, which is the same sale; if ctx ends before, it may have been made. A [Wallet]
+// remembers such purchases.
 func (b *BrokerClient) BuyVisa(ctx context.Context, publisher, amount string) (Visa, error) {
 	price, err := parseMicros(amount)
 	if err != nil {
 		return Visa{}, err
 	}
-	body, err := json.Marshal(struct {
-		Publisher string      `json:"publisher"`
-		Amount    json.Number `json:"amount"`
-	}{publisher, json.Number(formatMicros(price))})
+	request, err := b.order(publisher, price)
 	if err != nil {
 		return Visa{}, err
 	}
-	answer, err := b.post(ctx, buyPath, body, mediaJSON)
+	return b.fulfil(ctx, request)
+}
+
+// order signs a purchase.
+func (b *BrokerClient) order(publisher string, micros int64) (*http.Request, error) {
+	body, err := json.Marshal(struct {
+		Publisher string      `json:"publisher"`
+		Amount    json.Number `json:"amount"`
+	}{publisher, json.Number(formatMicros(micros))})
+	if err != nil {
+		return nil, err
+	}
+	return b.signed(buyPath, body, mediaJSON)
+}
+
+// fulfil sends a purchase, as often as it takes: it is one sale.
+func (b *BrokerClient) fulfil(ctx context.Context, order *http.Request) (Visa, error) {
+	answer, err := b.insist(ctx, order)
 	if err != nil {
 		return Visa{}, err
 	}
@@ -83,24 +103,34 @@ func (b *BrokerClient) BuyVisa(ctx context.Context, publisher, amount string) (V
 
 // post signs once and sends, and sends the same once more if there was no answer.
 func (b *BrokerClient) post(ctx context.Context, path string, body []byte, media string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(b.URL, "/")+path, bytes.NewReader(body))
+	request, err := b.signed(path, body, media)
+	if err != nil {
+		return nil, err
+	}
+	return b.insist(ctx, request)
+}
+
+func (b *BrokerClient) signed(path string, body []byte, media string) (*http.Request, error) {
+	request, err := http.NewRequest(http.MethodPost, strings.TrimRight(b.URL, "/")+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("imagxp: the broker's URL: %w", err)
 	}
 	request.Header.Set("Content-Type", media)
-	if err := b.Agent.SignRequest(request, RAGRetrieval); err != nil {
-		return nil, err
-	}
-	answer, err := b.send(request)
+	return request, b.Agent.SignRequest(request, RAGRetrieval)
+}
+
+func (b *BrokerClient) insist(ctx context.Context, request *http.Request) ([]byte, error) {
+	answer, err := b.send(ctx, request)
 	var refused *BrokerError
 	if err != nil && ctx.Err() == nil && (!errors.As(err, &refused) || refused.Status >= 500) {
-		request.Body, _ = request.GetBody() // of a bytes.Reader: never an error
-		answer, err = b.send(request)
+		answer, err = b.send(ctx, request)
 	}
 	return answer, err
 }
 
-func (b *BrokerClient) send(request *http.Request) ([]byte, error) {
+func (b *BrokerClient) send(ctx context.Context, request *http.Request) ([]byte, error) {
+	request = request.Clone(ctx)
+	request.Body, _ = request.GetBody() // of a bytes.Reader: never an error
 	client := b.Client
 	if client == nil {
 		client = brokerHTTP
@@ -127,12 +157,13 @@ func expiryOf(token string) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("imagxp: the broker's visa: %w", ErrJWTFormat)
 	}
 	text, err := base64.RawURLEncoding.DecodeString(parts[1])
-	var claims struct{ Exp int64 }
+	var claims struct{ Exp float64 } // a NumericDate, which may have a fraction (RFC 7519 section 2)
 	if err == nil {
 		err = json.Unmarshal(text, &claims)
 	}
-	if err != nil || claims.Exp <= 0 {
+	const most = 1 << 40 // seconds; far beyond any visa
+	if err != nil || !(claims.Exp > 0 && claims.Exp < most) {
 		return time.Time{}, fmt.Errorf("imagxp: the broker's visa: %w", errors.Join(ErrJWTClaims, err))
 	}
-	return time.Unix(claims.Exp, 0), nil
+	return time.UnixMilli(int64(claims.Exp * 1000)), nil
 }

@@ -64,7 +64,7 @@ func TestTheBroker(t *testing.T) {
 		defer server.Close()
 		site := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
 		for who, want := range map[*Agent]int{agent: 200, poor: 402} {
-			wallet := must(NewWallet(WalletConfig{Agent: who, Brokers: []string{url}, MaxPrice: "0.01"}))(t)
+			wallet := must(NewWallet(WalletConfig{Agent: who, Brokers: []string{url}, MaxPrice: "0.01", MaxTotal: "1"}))(t)
 			client := (&testNet{agent: who}).client(wallet)
 			for range 3 {
 				if status, body := get(t, client, site); status != want {

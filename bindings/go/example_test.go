@@ -96,7 +96,7 @@ func ExampleAgent_Sign() {
 // A wallet that pays up to a cent a visa, to one broker.
 func ExampleNewWallet() {
 	agent := must(imagxp.NewAgent("bot.example.com", must(imagxp.GenerateKey())))
-	wallet, err := imagxp.NewWallet(imagxp.WalletConfig{Agent: agent, Brokers: []string{"https://broker.example.com"}, MaxPrice: "0.01"})
+	wallet, err := imagxp.NewWallet(imagxp.WalletConfig{Agent: agent, Brokers: []string{"https://broker.example.com"}, MaxPrice: "0.01", MaxTotal: "1"})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -31,7 +31,7 @@ const attemptsMax = 3
 // new one if the wallet gives it; else the answer is handed on.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	visa := t.Wallet.take(r.URL)
-	response, err := t.attempt(r, visa, r.Body)
+	response, err := t.attempt(r, visa.token, r.Body)
 	for range attemptsMax - 1 {
 		if err != nil || !isReplayable(r) {
 			return response, err
@@ -46,7 +46,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		discard(response)
 		visa = next
-		if response, err = t.attempt(r, visa, body); err != nil {
+		if response, err = t.attempt(r, visa.token, body); err != nil {
 			return nil, err
 		}
 	}
@@ -84,25 +84,37 @@ func closed(body io.ReadCloser) error {
 }
 
 // answer says whether to try again, and with which visa.
-func (t *Transport) answer(r *http.Request, response *http.Response, visa string) (next string, again bool) {
+func (t *Transport) answer(r *http.Request, response *http.Response, sent ticket) (next ticket, again bool) {
 	if response.StatusCode != http.StatusPaymentRequired && response.StatusCode != http.StatusForbidden {
-		return "", false
+		return ticket{}, false
 	}
-	switch code := refusalOf(response); {
+	code := refusalOf(response)
+	used := sent.token != "" && code == ErrVisaUsed.Name()
+	switch {
 	case code == ErrReplayDetected.Name():
-		// The connection broke under an attempt that had arrived, and a transport below has sent it once more.
-		return visa, true
+		// The connection broke under an attempt that had arrived, and a transport below has sent it once more. That one was not refused: what it
+		// did must not be done twice.
+		return sent, isIdempotent(r)
 	case t.Wallet == nil:
-		return "", false
-	case response.StatusCode == http.StatusPaymentRequired, visa != "" && (code == ErrVisaUsed.Name() || code == ErrJWTExpired.Name()):
-		visa, err := t.Wallet.pay(r.Context(), r.URL, offerOf(response), visa, code == ErrVisaUsed.Name())
+		return ticket{}, false
+	case response.StatusCode == http.StatusPaymentRequired, used, sent.token != "" && code == ErrJWTExpired.Name():
+		next, err := t.Wallet.pay(r.Context(), r.URL, offerOf(response), sent, used)
 		if err != nil {
 			t.Wallet.log(r.Context(), "imagxp: not paid", slog.String("url", r.URL.Redacted()), slog.Any("error", err))
-			return "", false
+			return ticket{}, false
 		}
-		return visa, true
+		return next, true
 	}
-	return "", false
+	return ticket{}, false
+}
+
+// isIdempotent says whether a request may be done twice (RFC 9110 section 9.2.2), as net/http does.
+func isIdempotent(r *http.Request) bool {
+	switch r.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+		return true
+	}
+	return len(r.Header["Idempotency-Key"]) > 0 || len(r.Header["X-Idempotency-Key"]) > 0
 }
 
 // isReplayable says whether a request can be sent once more.

@@ -117,8 +117,9 @@ type testBroker struct {
 	key   *ecdsa.PrivateKey
 	sales atomic.Int32
 	life  time.Duration
-	broke atomic.Bool // answers 402
-	drop  atomic.Bool // breaks the next connection after the sale
+	broke atomic.Bool  // answers 402
+	drop  atomic.Bool  // breaks the next connection after the sale
+	hangs atomic.Int32 // that many of the next answers do not come
 	lock  sync.Mutex
 	sold  map[string]string // by nonce
 }
@@ -141,6 +142,10 @@ func newTestBroker(t testing.TB) *testBroker {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusPaymentRequired)
 			fmt.Fprint(w, `{"error":"Payment Required"}`)
+			return
+		}
+		if b.hangs.Add(-1) >= 0 {
+			<-r.Context().Done()
 			return
 		}
 		if b.drop.Swap(false) {
@@ -199,7 +204,7 @@ func (b *testBroker) sell(r *http.Request, accounts *Publisher) string {
 
 func (n *testNet) wallet(t testing.TB, edit func(*WalletConfig)) *Wallet {
 	t.Helper()
-	config := WalletConfig{Agent: n.agent, Brokers: []string{n.broker.URL}, MaxPrice: "0.01"}
+	config := WalletConfig{Agent: n.agent, Brokers: []string{n.broker.URL}, MaxPrice: "0.01", MaxTotal: "1"}
 	if edit != nil {
 		edit(&config)
 	}
@@ -325,6 +330,24 @@ func TestVisasExpire(t *testing.T) {
 	}
 	if sales := n.broker.sales.Load(); sales != 2 {
 		t.Errorf("%d sales", sales)
+	}
+}
+
+// A repeated request that is not idempotent may have been done: only a key for it lets it be sent again.
+func TestWhatIsNotSentAgain(t *testing.T) {
+	n := newTestNet(t, "", hello)
+	for key, want := range map[string]int{"": 403, "1": 200} {
+		below := new(repeater)
+		client := &http.Client{Transport: &Transport{Agent: n.agent, Purpose: Summary, Base: below}}
+		request := must(http.NewRequest(http.MethodPost, n.site.URL, nil))(t)
+		if key != "" {
+			request.Header.Set("Idempotency-Key", key)
+		}
+		response := must(client.Do(request))(t)
+		response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("key %q: %d, sent %d times", key, response.StatusCode, below.sent.Load())
+		}
 	}
 }
 
