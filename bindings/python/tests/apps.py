@@ -47,6 +47,28 @@ def fastapi_app():
     return app
 
 
+def partly_paid_app():
+    """Open to all, but for one route: by another publisher, that is to be paid."""
+    from fastapi import Depends, FastAPI
+
+    from imagxp.asgi import Middleware
+    from imagxp.fastapi import protect
+
+    app = FastAPI()
+    paid = protect(app, publisher({**POLICY, "requiresPayment": True}))
+    app.add_middleware(Middleware, publisher=publisher({**POLICY, "strategy": "PASSIVE"}))
+
+    @app.get("/paid", dependencies=[Depends(paid), Depends(paid)])
+    async def page():
+        return {"paid": True}
+
+    @app.get("/free")
+    async def free():
+        return {"paid": False}
+
+    return app
+
+
 def broker_app():
     """Sells a visa to whoever proves who it is."""
     from fastapi import Body, Depends, FastAPI, Request

@@ -1,13 +1,31 @@
 import asyncio
+import gc
 import json
 import logging
 import threading
+import weakref
 
 import pytest
 from conftest import ORIGIN, URL, knowing
 
 import imagxp
-from imagxp import Agent, Bound, Fetcher, HostError, Limits, MemoryStore, Proof, Publisher, Purpose, Request, Visitor, _ffi
+from imagxp import (
+    Agent,
+    Bound,
+    Fetcher,
+    HostError,
+    Limits,
+    MemoryStore,
+    Proof,
+    Publisher,
+    Purpose,
+    Request,
+    Visitor,
+    _ffi,
+    _keys,
+    asgi,
+    wsgi,
+)
 from imagxp.request import MATTERS, pack
 
 LOCAL = "http://localhost:8000"
@@ -236,11 +254,11 @@ def test_who_fails_too_often_is_told_to_come_later(agent):
     def of(client, headers):
         return publisher.check(Request.of_url(URL, headers, client=client))
 
-    assert [of("192.0.2.1", forged).code for _ in range(5)] == ["SIGNATURE_INVALID"] * 3 + ["BUSY"] * 2
-    busy = of("192.0.2.1", agent.sign(URL, "SUMMARY"))
+    assert [of("8.8.4.1", forged).code for _ in range(5)] == ["SIGNATURE_INVALID"] * 3 + ["BUSY"] * 2
+    busy = of("8.8.4.1", agent.sign(URL, "SUMMARY"))
     assert busy.status == 503 and busy.headers["retry-after"]
-    assert of("192.0.2.1", {}), "who does not sign costs nothing"
-    assert of("192.0.2.2", agent.sign(URL, "SUMMARY")) and of(None, agent.sign(URL, "SUMMARY"))
+    assert of("8.8.4.1", {}), "who does not sign costs nothing"
+    assert of("8.8.4.2", agent.sign(URL, "SUMMARY")) and of(None, agent.sign(URL, "SUMMARY"))
     assert of(None, forged).code == "SIGNATURE_INVALID"
 
 
@@ -252,3 +270,50 @@ def test_the_names_that_matter_are_the_librarys():
 def test_what_does_not_matter_is_left_out():
     fields, count = pack(Request("GET", "https", "h", "/", [("Cookie", "x"), ("User-Agent", "curl")]))
     assert (fields, count) == (b"GET\0https\0h\0/\0User-Agent\0curl", 6)
+
+
+def test_a_proxy_of_this_site_is_no_client(agent):
+    """Behind nginx everybody comes from one address that is not public: who floods must not shut out the others."""
+    publisher = knowing(agent, fetcher=Fetcher(limits=Limits(failures_per_s=1, failures_burst=3)))
+    forged = {**agent.sign(URL, "SUMMARY"), "x-imagxp-signature": "1" * 128}
+    for proxy in ("127.0.0.1", "::1", "10.0.0.1", "::ffff:192.168.0.1", "fd00::1", "100.64.0.1"):
+        codes = [publisher.check(Request.of_url(URL, forged, client=proxy)).code for _ in range(6)]
+        assert codes == ["SIGNATURE_INVALID"] * 6, proxy
+        assert publisher.check(Request.of_url(URL, agent.sign(URL, "SUMMARY"), client=proxy))
+
+
+def test_clients_behind_a_proxy(agent):
+    limits = Limits(failures_per_s=1, failures_burst=3)
+    publisher = knowing(agent, fetcher=Fetcher(limits=limits), client_addr=lambda headers, peer: headers.get("x-real-ip", peer))
+
+    def of(client, headers):
+        scope = {"type": "http", "path": "/a", "query_string": b"b=c", "client": ("127.0.0.1", 1)}
+        rows = [*headers.items(), ("x-real-ip", client)]
+        by_asgi = publisher.check(asgi.request_of({**scope, "headers": [(n.encode(), v.encode()) for n, v in rows]}, publisher))
+        environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in rows}
+        environ |= {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http", "RAW_URI": "/a?b=c", "REMOTE_ADDR": "127.0.0.1"}
+        return by_asgi.code, publisher.check(wsgi.request_of(environ, publisher)).code
+
+    forged = {**agent.sign(URL, "SUMMARY"), "x-imagxp-signature": "1" * 128}
+    assert [of("8.8.4.1", forged) for _ in range(3)][1:] == [("SIGNATURE_INVALID", "BUSY"), ("BUSY", "BUSY")]
+    assert of("8.8.4.2", agent.sign(URL, "SUMMARY")) == ("OK", "REPLAY_DETECTED")
+
+
+def test_what_is_read_is_not_freed(monkeypatch):
+    """Another thread swaps the cache while the GIL is free: the words that the call reads live on."""
+    cache = _keys.KeyCache()
+
+    class Library:
+        @staticmethod
+        def key_cache_alarm(pointer, url):
+            owner = weakref.ref(cache.snapshot._memory._owner)
+            cache.snapshot = cache.snapshot.clone()
+            gc.collect()
+            assert owner() is not None
+            return _ffi.lib.key_cache_alarm(pointer, url)
+
+    monkeypatch.setattr(_keys, "lib", Library)
+    assert not cache.exposes_private_key("https://broker.example.com/jwks.json")
+    pointer = _keys.Snapshot(64).pointer
+    gc.collect()
+    assert pointer._obj.memory.address == pointer._obj.words

@@ -73,3 +73,10 @@ def test_a_dependency_guards_its_routes_only(serve, local_agent):
     server = serve(*UVICORN, "apps:fastapi_app")
     assert get(server, "/open", local_agent, {}).json() == {"open": True}
     assert get(server, "/closed", local_agent, {}).status_code == 401
+
+
+def test_what_another_publisher_admits_counts_for_nothing(serve, local_agent):
+    server = serve(*UVICORN, "apps:partly_paid_app")
+    assert get(server, "/free", local_agent, {}).status_code == 200
+    assert get(server, "/paid", local_agent, {}).status_code == 401
+    assert get(server, "/paid", local_agent).json()["error"] == "VISA_REQUIRED"

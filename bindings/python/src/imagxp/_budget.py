@@ -178,11 +178,15 @@ def network_of(address: Address) -> Address:
 
 
 def _client_of(client: Optional[str]) -> Optional[Address]:
-    """The client that shares a budget: an IPv4 address, a /64 of IPv6; none for what is no address (a socket's path)."""
+    """The client that shares a budget: an IPv4 address, a /64 of IPv6; none for what is no address (a socket's path).
+
+    None either for an address that is not public: a proxy of this site, behind which everybody is.
+    """
     try:
-        return _prefix(ipaddress.ip_address(client), 32, 64) if client else None
+        address = canonical(ipaddress.ip_address(client)) if client else None
     except ValueError:
         return None
+    return _prefix(address, 32, 64) if address is not None and address.is_global else None
 
 
 def _prefix(address: Address, bits4: int, bits6: int) -> Address:

@@ -52,6 +52,8 @@ class Snapshot:
         self.generation = generation
         self._memory = Memory(words * 8)
         self.view = _ffi.View(self._memory.address, words)
+        # Whoever holds the pointer holds the memory: a call that has given the GIL up, while the cache is swapped.
+        self.view.memory = self._memory
         self.pointer: Any = byref(self.view)
 
     def clone(self) -> Snapshot:
@@ -94,7 +96,8 @@ class KeyCache:
         self._write(lambda keys: lib.key_cache_prepare(keys, hint, now_ms()))
 
     def exposes_private_key(self, jwks_url: str) -> bool:
-        return bool(lib.key_cache_alarm(self.snapshot.pointer, _ffi.text(jwks_url)) != _ffi.OK)
+        snapshot = self.snapshot
+        return bool(lib.key_cache_alarm(snapshot.pointer, _ffi.text(jwks_url)) != _ffi.OK)
 
     def _write(self, change: Callable[[Any], int]) -> None:
         with self._writer:

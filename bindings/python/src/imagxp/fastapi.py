@@ -17,7 +17,7 @@ from fastapi import FastAPI, HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from .asgi import request_of
+from .asgi import remember, request_of, verdicts_of
 from .publisher import Publisher
 from .verdict import Verdict
 
@@ -33,13 +33,17 @@ class Refused(HTTPException):
 
 
 def protect(app: FastAPI, publisher: Publisher) -> Callable[[HTTPConnection], Awaitable[Verdict]]:
-    """The dependency. A request is checked once, however many routes and routers depend on it."""
+    """The dependency. A request is checked once by each publisher, however many routes and routers depend on it.
+
+    What another publisher admitted counts for nothing here: a site that is open to all may have routes that are paid for.
+    """
 
     async def admitted(connection: HTTPConnection) -> Verdict:
         scope = connection.scope
-        if "imagxp" not in scope:
-            scope["imagxp"] = await publisher.acheck(request_of(scope, publisher))
-        verdict: Verdict = scope["imagxp"]
+        verdict = verdicts_of(scope).get(publisher)
+        if verdict is None:
+            verdict = await publisher.acheck(request_of(scope, publisher))
+            remember(scope, publisher, verdict)
         if not verdict:
             raise Refused(verdict)
         return verdict

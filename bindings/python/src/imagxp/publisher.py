@@ -14,9 +14,9 @@ from __future__ import annotations
 import ctypes
 import json
 import logging
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from ctypes import byref, c_size_t
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from . import _ffi, story
 from ._budget import Failures
@@ -37,6 +37,7 @@ __all__ = ["Publisher", "Request", "Sizes", "Verdict"]
 log = logging.getLogger("imagxp.publisher")
 
 Policy = Union[str, bytes, Mapping[str, Any]]
+ClientAddr = Callable[[Mapping[str, str], Optional[str]], Optional[str]]
 
 # A request of usual size takes so much; what takes more gets SCRATCH_LEN.
 _USUAL_LEN = 2_048
@@ -100,6 +101,10 @@ class Publisher:
     (``POLICY_INVALID``). `origin` is the public scheme and host of this site, or several: a request signed for another one
     is refused, whatever ``Host`` it came with. `whitelist` has agents of whom no payment is wanted, `edge` (``cloudflare``,
     ``vercel``, ``cloudfront``) vouches for a CDN that every request comes through. `evidence` records what was decided.
+
+    `client_addr` takes a request's headers (names in lower case) and the peer's address, and gives the client's: for a site
+    behind a proxy, such as ``lambda headers, peer: headers.get("x-real-ip", peer)``. Budgets are per client, and an address
+    that is not public is nobody's: without it all who come through a proxy share those of the whole site.
     """
 
     def __init__(
@@ -113,6 +118,7 @@ class Publisher:
         whitelist: Container[str] = (),
         edge: Optional[str] = None,
         evidence: Optional[EvidenceLog] = None,
+        client_addr: Optional[ClientAddr] = None,
     ) -> None:
         self._policy = _parse(policy)
         self._pointer = self._policy.address
@@ -124,6 +130,7 @@ class Publisher:
         self._whitelist, self.vouched = whitelist, VOUCHED[edge] if edge else 0
         self._keys, self._evidence = KeyCache(sizes), evidence
         self.fetcher = fetcher or Fetcher(development=self.development)
+        self._client_addr = client_addr
         self._failures = Failures(self.fetcher.limits)
         self._documents = Documents(self._keys, self.fetcher, self._record)
         self._frames: list[_Frame] = []
@@ -204,6 +211,17 @@ class Publisher:
         if isinstance(method, bytes):
             return Request(method, scheme.encode(), raw(authority), target, headers, client=client, vouched=self.vouched)
         return Request(method, scheme, authority, target, headers, client=client, vouched=self.vouched)
+
+    def client_of(self, peer: Optional[str], headers: Iterable[tuple[Union[str, bytes], Union[str, bytes]]]) -> Optional[str]:
+        """Whose budget a request uses: as `client_addr` says, else the peer's."""
+        if self._client_addr is None:
+            return peer
+        texts: dict[str, str] = {}
+        for row in headers:
+            name, value = (part if isinstance(part, str) else part.decode("latin-1") for part in row)
+            name = name.lower()
+            texts[name] = f"{texts[name]}, {value}" if name in texts else value
+        return self._client_addr(texts, peer)
 
     def require_shared_store(self, why: str) -> None:
         """For a server that knows that it has several processes. Raises `StoreError` if the store is one process's own."""

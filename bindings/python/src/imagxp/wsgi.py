@@ -61,8 +61,12 @@ def request_of(environ: dict[str, Any], publisher: Publisher) -> Request:
         environ.get("HTTP_HOST", ""),
         _target(environ),
         headers,
-        environ.get("REMOTE_ADDR"),
+        publisher.client_of(environ.get("REMOTE_ADDR"), _all_headers(environ)),
     )
+
+
+def _all_headers(environ: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    return ((key[5:].replace("_", "-"), value) for key, value in environ.items() if key.startswith("HTTP_"))
 
 
 def _target(environ: dict[str, Any]) -> str:
