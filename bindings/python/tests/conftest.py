@@ -89,6 +89,8 @@ class Domain:
 
             def do_GET(self):
                 domain.asked.append(self.path)
+                domain.seen.append((self.command, self.path, {name.lower(): value for name, value in self.headers.items()}))
+                self.rfile.read(int(self.headers.get("content-length", 0)))
                 status, headers, body = domain.answers.get(self.path, (404, {}, b"no"))
                 self.send_response(status)
                 for name, value in headers.items():
@@ -97,10 +99,12 @@ class Domain:
                 self.end_headers()
                 self.wfile.write(body)
 
+            do_POST = do_GET
+
             def log_message(self, *_):
                 pass
 
-        self.answers, self.asked = {}, []
+        self.answers, self.asked, self.seen = {}, [], []
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.name = f"localhost:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
@@ -116,6 +120,13 @@ class Domain:
 
 @pytest.fixture
 def domain():
+    domain = Domain()
+    yield domain
+    domain.close()
+
+
+@pytest.fixture
+def elsewhere():
     domain = Domain()
     yield domain
     domain.close()

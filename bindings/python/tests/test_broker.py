@@ -11,6 +11,7 @@ from conftest import URL, knowing
 from imagxp import Agent, ImagxpError, Proof, Request
 from imagxp._keys import Fetched, Wanted
 from imagxp.broker import Declined, Issuer, Wallet, read_visa
+from imagxp.visits import UNHEARD, UNSENT, Reply, Visits
 
 BROKER = "https://broker.example.com"
 KEY = "a29bb6c68b3d4a7ef62986aa446057ffe4e5f2e9b614b6bcfd251cf612460f81"
@@ -77,8 +78,7 @@ def test_a_wallet_keeps_what_is_good(issuer):
     assert wallet.take("pub.example.com") == visa
     wallet.drop("pub.example.com", visa, used=True)
     assert wallet.take("pub.example.com") is None
-    wallet.keep("pub.example.com", visa)
-    assert wallet.take("pub.example.com") == visa and wallet.take("pub.example.com") is None, "good once"
+    assert wallet.keep("pub.example.com", visa).token == visa and wallet.take("pub.example.com") is None, "its buyer's alone"
     wallet.keep("b.example.com", issuer.issue("b.example.com", "0.001", lifetime_s=2))
     assert wallet.take("b.example.com") is None, "it would not arrive in time"
     with pytest.raises(Declined, match="compact JWS"):
@@ -96,6 +96,63 @@ def test_feedback_says_what_was_said(agent):
             agent.feedback(URL, score, "INACCURATE", audience=BROKER)
     with pytest.raises(ImagxpError, match="FEEDBACK_INVALID"):
         agent.feedback(URL, 2, "INACCURATE", audience=BROKER)
+
+
+# ---- a sale, step by step ----
+
+ASKED = Reply(402, {"x-imagxp-broker": BROKER, "x-imagxp-price": "0.001"})
+
+
+def ordering(agent, url=URL):
+    wallet = Wallet([BROKER], max_price="0.01")
+    steps = Visits(agent, "SUMMARY", wallet=wallet).visit(url)
+    next(steps)
+    return wallet, steps, steps.send(ASKED)
+
+
+@pytest.mark.parametrize("lost", [UNHEARD, Reply(500, {}), Reply(503, {})])
+def test_an_answer_that_was_lost_may_have_cost_the_price(agent, issuer, lost):
+    wallet, steps, order = ordering(agent)
+    assert steps.send(lost) is order, "the same signed headers: the same sale"
+    with pytest.raises(StopIteration):
+        steps.send(lost)
+    assert str(wallet.spent) == "0.001"
+    wallet, steps, order = ordering(agent)
+    steps.send(lost)
+    visa = issuer.issue("pub.example.com", "0.001")
+    assert steps.send(Reply(200, {}, json.dumps({"token": visa}).encode()))["x-imagxp-credential"] == visa
+    assert str(wallet.spent) == "0.001"
+
+
+@pytest.mark.parametrize("refused", [UNSENT, Reply(400, {}), Reply(403, {})])
+def test_what_was_refused_costs_nothing(agent, refused):
+    wallet, steps, _ = ordering(agent)
+    with pytest.raises(StopIteration):
+        steps.send(refused)
+    assert wallet.spent == 0
+
+
+def test_a_visa_stays_with_its_origin(agent, issuer):
+    visa, wallet = issuer.issue("pub.example.com", "0.001"), Wallet([BROKER], max_price="0.01")
+    wallet.keep("https://pub.example.com", visa)
+    wallet.keep("http://pub.example.com", visa)
+    visits = Visits(agent, "SUMMARY", wallet=wallet)
+    assert next(visits.visit("https://PUB.example.com:443/b"))["x-imagxp-credential"] == visa
+    assert "x-imagxp-credential" not in next(visits.visit("https://pub.example.com:8443/b"))
+    plain = visits.visit("http://pub.example.com/b")
+    assert "x-imagxp-credential" not in next(plain)
+    with pytest.raises(StopIteration):
+        plain.send(ASKED)
+    assert wallet.spent == 0
+
+
+def test_who_bought_a_visa_that_is_good_once_has_it(agent, issuer):
+    """Though others look into the wallet meanwhile."""
+    wallet, steps, _ = ordering(agent)
+    wallet.drop("https://pub.example.com", None, used=True)
+    visa = issuer.issue("pub.example.com", "0.001")
+    assert steps.send(Reply(200, {}, json.dumps({"token": visa}).encode()))["x-imagxp-credential"] == visa
+    assert wallet.take("https://pub.example.com") is None
 
 
 # ---- over HTTP ----

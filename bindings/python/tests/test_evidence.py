@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import resource
 import subprocess
 import time
 
@@ -81,6 +82,55 @@ def test_the_chain_survives_a_failed_write(local_agent, tmp_path, monkeypatch):
     assert publisher.check(visit(local_agent))
     evidence.close()
     verified_by_the_command_line(evidence)
+
+
+def test_a_disk_that_takes_half_a_line(local_agent, tmp_path):
+    """A real short write: the file may grow by 100 bytes. Then there is room again."""
+    evidence = EvidenceLog(tmp_path, KEY)
+    publisher = recording(evidence)
+    assert publisher.check(visit(local_agent))
+    evidence.checkpoint()
+    whole = evidence.path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 100, hard))
+    try:
+        assert publisher.check(visit(local_agent)), "evidence refuses nobody"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert evidence.path.read_bytes() == whole
+    assert publisher.check(visit(local_agent))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (evidence.path.stat().st_size + 100, hard))
+    try:
+        evidence.checkpoint()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert lines_of(evidence)[-1]["kind"] == "decision", "what was not sealed is not taken for sealed"
+    evidence.close()
+    assert lines_of(evidence)[-1]["kind"] == "checkpoint"
+    verified_by_the_command_line(evidence)
+
+
+def test_visitors_who_do_not_sign_are_not_recorded(agent, tmp_path):
+    for everything, kinds in ((False, []), (True, ["decision", "checkpoint"])):
+        evidence = EvidenceLog(tmp_path, KEY, everything=everything)
+        publisher = knowing(agent, {"strategy": "PASSIVE"}, evidence=evidence)
+        assert publisher.check(Request.of_url(URL, {"user-agent": "curl"}))
+        evidence.close()
+        assert [line["kind"] for line in lines_of(evidence)] == kinds
+
+
+def test_no_decision_rests_on_what_is_not_recorded(local_agent, tmp_path, monkeypatch):
+    evidence = EvidenceLog(tmp_path, KEY)
+    publisher, recorded = recording(evidence), []
+    supply = publisher._keys.supply
+
+    def supplying(*arguments):
+        recorded.extend(line["kind"] for line in lines_of(evidence))
+        supply(*arguments)
+
+    monkeypatch.setattr(publisher._keys, "supply", supplying)
+    assert publisher.check(visit(local_agent)) and recorded == ["document"]
+    evidence.close()
 
 
 def verified_by_the_command_line(evidence):

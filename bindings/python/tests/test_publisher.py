@@ -213,6 +213,16 @@ def test_where_the_budget_is_used_up(local_agent, domain):
     assert domain.asked == []
 
 
+def test_a_crowd_condemns_no_innocent(local_agent, domain):
+    """That this host has no place for a connection now says nothing about the agent."""
+    store, fetcher = MemoryStore(64, accept_from_ms=0), Fetcher(development=True, limits=Limits(per_network=0))
+    publisher = Publisher({"development": True, "allowRAG": True}, origin=LOCAL, store=store, fetcher=fetcher)
+    for _ in range(2):
+        assert publisher.check(visit(local_agent, f"{LOCAL}/a")).code == "IDENTITY_PENDING"
+    fetcher.budget._limits = Limits()
+    assert publisher.check(visit(local_agent, f"{LOCAL}/a"))
+
+
 def test_a_slow_domain_keeps_nobody_waiting(local_agent, domain):
     domain.server.shutdown()
     store, fetcher = MemoryStore(64, accept_from_ms=0), Fetcher(development=True, limits=Limits(whole=0.3, first_byte=0.2))

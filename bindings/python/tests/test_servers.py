@@ -69,6 +69,16 @@ def test_several_workers(serve, local_agent, command, tmp_path):
     assert "FileStore(path)" in unshared.log.read_text()
 
 
+def test_a_worker_of_any_class_is_found(serve, local_agent):
+    """Whatever it calls itself (setproctitle), and though it is none of multiprocessing's."""
+    pytest.importorskip("setproctitle", reason="it changes the names that workers have")
+    server = serve(*GUNICORN, "-k", "uvicorn_worker.UvicornWorker", "--workers", "2", "apps:asgi_app()")
+    assert get(server, "/a", local_agent).status_code == 500
+    assert "FileStore(path)" in server.log.read_text()
+    alone = serve(*GUNICORN, "-k", "uvicorn_worker.UvicornWorker", "apps:asgi_app()", SINGLE="1")
+    assert get(alone, "/a", local_agent).status_code == 200
+
+
 def test_a_dependency_guards_its_routes_only(serve, local_agent):
     server = serve(*UVICORN, "apps:fastapi_app")
     assert get(server, "/open", local_agent, {}).json() == {"open": True}

@@ -38,7 +38,7 @@ class Pending(Exception):
 
 
 class Crowded(Exception):
-    """Too many connections to this part of the network are under way."""
+    """Too many connections to this part of the network, or look-ups, are under way."""
 
 
 # Clients remembered at a time. When there are more, those with a full bucket are forgotten: they lose nothing.

@@ -12,6 +12,7 @@ import socket
 import threading
 from typing import Any, Callable, Optional
 
+from ._budget import Crowded
 from ._fork import on_fork
 
 Resolve = Callable[[str, float], "list[str]"]
@@ -58,13 +59,13 @@ class System:
 
     def resolve(self, name: str, timeout: float) -> list[str]:
         if not self._places.acquire(blocking=False):
-            raise NoAddress("too many look-ups have not been answered yet")
+            raise Crowded("too many look-ups have not been answered yet")
         answers: queue.SimpleQueue[tuple[list[str], Optional[OSError]]] = queue.SimpleQueue()
         try:
             threading.Thread(target=self._look_up, args=(name, answers, self._places), name="imagxp-dns", daemon=True).start()
         except RuntimeError:
             self._places.release()
-            raise NoAddress("no thread for the look-up") from None
+            raise Crowded("no thread for the look-up") from None
         try:
             found, error = answers.get(timeout=timeout)
         except queue.Empty:

@@ -103,22 +103,25 @@ class Documents:
         return self._threads
 
     def _fly(self, wanted: Wanted) -> Optional[Landing]:
-        """It has landed once the cache has the document: who comes later finds it there."""
+        """It has landed once the cache has the document: who comes later finds it there. Raises `Pending`."""
         asked_ms = now_ms()
         try:
             fetched = self._fetcher.get(wanted)
-            self._keys.supply(wanted, fetched)
-            self._warn(wanted, fetched)
             answered_ms = now_ms()
-            return Landing(wanted, fetched, asked_ms, answered_ms, self._record(wanted, fetched, answered_ms))
+            # Recorded first: no decision may rest on a document that the evidence has not.
+            sha256 = self._record(wanted, fetched, answered_ms)
+            self._keys.supply(wanted, fetched)
+            with self._lock:
+                if len(self._landed) >= _LANDED_MAX:
+                    self._landed.clear()
+                self._landed[wanted.url] = self._keys.snapshot.generation
+            self._warn(wanted, fetched)
+            return Landing(wanted, fetched, asked_ms, answered_ms, sha256)
         finally:
             if not wanted.configured:
                 self._fetcher.budget.end()
             with self._lock:
                 self._flights.pop(wanted.url, None)
-                if len(self._landed) >= _LANDED_MAX:
-                    self._landed.clear()
-                self._landed[wanted.url] = self._keys.snapshot.generation
 
     def _warn(self, wanted: Wanted, fetched: Fetched) -> None:
         if fetched.reason:

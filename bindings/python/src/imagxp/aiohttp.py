@@ -12,7 +12,7 @@ from typing import Any, Union
 import aiohttp
 
 from .agent import Agent
-from .visits import ERRAND_MAX, ERRAND_S, Errand, Reply, Visits, reads_body
+from .visits import ERRAND_MAX, ERRAND_S, UNHEARD, UNSENT, Errand, Reply, Visits, reads_body
 from .words import OURS, Purpose, user_agent_of
 
 __all__ = ["Middleware"]
@@ -70,5 +70,7 @@ async def _errand(session: aiohttp.ClientSession, errand: Errand) -> Reply:
             while len(body) < ERRAND_MAX and (more := await response.content.read(ERRAND_MAX - len(body))):
                 body += more
             return Reply(response.status, response.headers, body)
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL):
+        return UNSENT
     except (aiohttp.ClientError, asyncio.TimeoutError):
-        return Reply(0, {})
+        return UNHEARD

@@ -103,21 +103,26 @@ class Wallet:
             self.spent -= price
 
     def keep(self, publisher: str, token: object) -> Visa:
-        """Keeps a visa that was bought, until it expires. Raises `Declined` for what is no visa."""
+        """Keeps a visa that was bought, until it expires; not where visas are single-use, for it is its buyer's alone.
+
+        Raises `Declined` for what is no visa.
+        """
         visa = read_visa(token)
         with self._lock:
-            self._visas[publisher] = visa
+            if publisher not in self._single_use:
+                self._visas[publisher] = visa
         return visa
 
     def take(self, publisher: str) -> Optional[str]:
-        """The visa to send, if there is one. Where visas are single-use it is taken out."""
+        """The visa to send, if there is one that will arrive in time."""
         with self._lock:
             visa = self._visas.get(publisher)
             if visa is None:
                 return None
-            if publisher in self._single_use or visa.expires_s <= time.time() + _MARGIN_S:
-                del self._visas[publisher]
-            return visa.token if visa.expires_s > time.time() + _MARGIN_S else None
+            if visa.expires_s > time.time() + _MARGIN_S:
+                return visa.token
+            del self._visas[publisher]
+            return None
 
     def drop(self, publisher: str, token: Optional[str], *, used: bool) -> None:
         """A visa that was refused; `used`: this publisher's visas are good once."""
@@ -125,7 +130,7 @@ class Wallet:
             if used:
                 self._single_use.add(publisher)
             held = self._visas.get(publisher)
-            if held is not None and held.token == token:
+            if held is not None and (used or held.token == token):
                 del self._visas[publisher]
 
 

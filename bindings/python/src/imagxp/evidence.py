@@ -41,8 +41,8 @@ _BEHIND_THE_SIGNATURE = frozenset(
 class EvidenceLog:
     """In `folder`, signed with the publisher's `private_key` (forms as of `imagxp.Agent`).
 
-    Admitted requests are recorded, and those refused after a valid signature; with ``everything=True`` all that were
-    signed. A line is appended in one piece; where that fails (a full disk) the chain stays whole, and the failure is
+    Signed requests that were admitted are recorded, and those refused after a valid signature; with ``everything=True``
+    every visit. A line is appended in one piece; where that fails (a full disk) the chain stays whole, and the failure is
     logged: evidence never refuses a visitor.
     """
 
@@ -75,9 +75,10 @@ class EvidenceLog:
 
     def document(self, url: str, body: bytes, at_ms: int) -> bytes:
         """Records a document once a fetch; its SHA-256, or zeros where it could not be recorded."""
-        if len(self._documents) >= _DOCUMENTS_MAX:
-            self._documents.pop(next(iter(self._documents)))
-        self._documents[url] = (body, at_ms)
+        with self._lock:
+            if len(self._documents) >= _DOCUMENTS_MAX:
+                self._documents.pop(next(iter(self._documents)))
+            self._documents[url] = (body, at_ms)
         sha256 = (ctypes.c_uint8 * 32)()
         named, text = _ffi.text(url), _ffi.text(body)
         length = 1_024 + len(url) + len(body) * 4 // 3
@@ -86,9 +87,9 @@ class EvidenceLog:
         )
         return bytes(sha256) if done else bytes(32)
 
-    def decision(self, visit: Any, verified: Any, decision: Any, status: int) -> None:
+    def decision(self, visit: Any, verified: Any, decision: Any, status: int, *, signed: bool) -> None:
         """Records a decision, by the pointers of imagxp_evidence_decision, if it is one of those that are recorded."""
-        if not (self._everything or status == _ffi.OK or status in _BEHIND_THE_SIGNATURE):
+        if not (self._everything or (signed and status == _ffi.OK) or status in _BEHIND_THE_SIGNATURE):
             return
         self._append(
             _ffi.DECISION_LEN,
@@ -131,27 +132,37 @@ class EvidenceLog:
         if self._head.count == self._sealed.count or self._file < 0:
             return
         key, hedge = byref(self._signer._key), secrets.token_bytes(32)
-        self._write(
+        if self._write(
             _ffi.CHECKPOINT_LEN,
             lambda out, needed: lib.evidence_checkpoint(key, hedge, 0, now_ms(), byref(self._head), out, needed),
-        )
-        self._sealed, self._sealed_at = _copy(self._head), time.monotonic()
+        ):
+            self._sealed, self._sealed_at = _copy(self._head), time.monotonic()
 
     def _write(self, length: int, write: Callable[[Any, Any], int]) -> bool:
         """In one piece, or not at all: then the chain goes on from where it was."""
         before, out, needed = _copy(self._head), Memory(length), c_size_t()
         try:
+            size = os.fstat(self._file).st_size
             raise_for(write(out.buf, byref(needed)))
             line = out.view[: needed.value]
-            if os.write(self._file, line) == len(line):
+            written = os.write(self._file, line)
+            if written == len(line):
                 return True
-            # A torn line is recovered by whoever reads; what follows begins a line of its own.
-            os.write(self._file, b"\n")
-            raise OSError("the disk is full")
+            self._take_back(size)
+            raise OSError(f"the disk took {written} bytes of {len(line)}")
         except Exception as error:
             self._head = before
             log.error("%s: not recorded: %s", self.path, error)
             return False
+
+    def _take_back(self, size: int) -> None:
+        """A line that is not whole would end the chain for whoever reads on; so what cannot be taken back is the last."""
+        try:
+            os.ftruncate(self._file, size)
+        except OSError:
+            os.close(self._file)
+            self._file = -1
+            raise
 
 
 def _copy(head: _ffi.Head) -> _ffi.Head:

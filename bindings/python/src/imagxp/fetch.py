@@ -57,7 +57,10 @@ class Fetcher:
         self.budget = Budget(limits)
 
     def get(self, wanted: Wanted) -> Fetched:
-        """Fetches, without asking the budget of names; never raises: what went wrong is the answer's `reason`."""
+        """Fetches, without asking the budget of names. What went wrong is the answer's `reason`.
+
+        Raises `Pending` where this host could not ask just now: that says nothing about the document.
+        """
         deadline = time.monotonic() + self.limits.whole
         try:
             target = _target.of(wanted, self.development)
@@ -67,7 +70,7 @@ class Fetcher:
         except _dns.NoAddress as error:
             return _unreachable(f"the name has no address: {error}")
         except Crowded:
-            return _unreachable("too many fetches from the same network are under way")
+            raise Pending from None
         except (TimeoutError, socket.timeout):
             return _unreachable("it took too long")
         except ssl.SSLError as error:
@@ -107,7 +110,8 @@ class Fetcher:
                     with _connect(address, target.port, share) as connection:
                         return self._speak(connection, target, wanted.max_len, deadline)
             except (_NoConnection, Crowded) as error:
-                refusal = error
+                # An address that was not tried may have been the good one.
+                refusal = refusal if isinstance(refusal, Crowded) else error
         raise refusal
 
     def _speak(self, connection: socket.socket, target: Target, max_len: int, deadline: float) -> Fetched:

@@ -2,8 +2,8 @@
 
     client = httpx.Client(auth=imagxp.httpx.Auth(Agent.from_env(), "RAG_RETRIEVAL"))
 
-Let `Auth` follow redirects (``follow_redirects=True``), not the client: httpx carries headers over to the next site. Where
-the client follows all the same, the last site is asked again with a signature of its own.
+Let `Auth` follow redirects (``follow_redirects=True``), not the client: where the client follows them itself it sends the
+next site nothing of ours, and where that one refuses, the last site is asked again with a signature of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Optional, Union
 import httpx
 
 from .agent import Agent
-from .visits import ERRAND_MAX, ERRAND_S, Errand, Reply, Visits, reads_body
+from .visits import ERRAND_MAX, ERRAND_S, UNHEARD, UNSENT, Errand, Reply, Visits, reads_body
 from .words import OURS, Purpose, user_agent_of
 
 __all__ = ["Auth"]
@@ -78,8 +78,8 @@ class Auth(httpx.Auth):
             if response.next_request is None:
                 return
             response = yield from self._visit(response.next_request)
-        if response.history and response.request.url != request.url:
-            # The client has followed redirects itself.
+        if response.history and reads_body(response.status_code):
+            # The client has followed redirects itself, and unsigned. What was not refused is done, and not sent twice.
             yield from self._visit(response.request)
 
     def _visit(self, request: httpx.Request) -> Flow:
@@ -107,8 +107,10 @@ class Auth(httpx.Auth):
                         if len(body) >= ERRAND_MAX:
                             break
                     return Reply(response.status_code, response.headers, body)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol):
+            return UNSENT
         except httpx.HTTPError:
-            return Reply(0, {})
+            return UNHEARD
 
     async def _arun(self, errand: Errand) -> Reply:
         try:
@@ -120,16 +122,42 @@ class Auth(httpx.Auth):
                         if len(body) >= ERRAND_MAX:
                             break
                     return Reply(response.status_code, response.headers, body)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol):
+            return UNSENT
         except httpx.HTTPError:
-            return Reply(0, {})
+            return UNHEARD
+
+
+class _Headers(httpx.Headers):
+    """A request's headers, and those that are good for its URL alone.
+
+    A client that follows a redirect copies headers to whatever site it leads to, all but Authorization: a visa and a
+    signature must not travel. So they are no part of what httpx copies (``Headers(request.headers)``), only of what a
+    transport sends (`raw`).
+    """
+
+    def __init__(self, headers: httpx.Headers, ours: Mapping[str, str]) -> None:
+        super().__init__(headers)
+        self._ours = httpx.Headers(ours)
+
+    @property
+    def raw(self) -> list[tuple[bytes, bytes]]:
+        return [*super().raw, *self._ours.raw]
+
+    def __getitem__(self, name: str) -> str:
+        return self._ours[name] if name in self._ours else super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._ours or super().__contains__(name)
 
 
 def _signed(request: httpx.Request, headers: dict[str, str]) -> httpx.Request:
+    plain = httpx.Headers(request.headers)
     for name in OURS:
-        request.headers.pop(name, None)
-    request.headers.update(headers)
+        plain.pop(name, None)
     if headers:
-        request.headers["User-Agent"] = user_agent_of(request.headers.get("User-Agent", ""))
+        plain["User-Agent"] = user_agent_of(plain.get("User-Agent", ""))
+    request.headers = _Headers(plain, headers)
     return request
 
 

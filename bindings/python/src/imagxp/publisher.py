@@ -330,7 +330,8 @@ class Publisher:
         visit, keep = unpacked(frame.fields)
         visit.vouched = frame.packed.vouched
         if self._evidence is not None:
-            self._evidence.decision(byref(visit), verified, byref(decision), status)
+            signed = verified is not None and bool(frame.verified.flags & _ffi.SIGNED)
+            self._evidence.decision(byref(visit), verified, byref(decision), status, signed=signed)
         if story.is_wanted():
             scratch = frame.scratch if verified else Memory(_ffi.SCRATCH_LEN)
             story.tell(

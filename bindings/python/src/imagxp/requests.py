@@ -11,9 +11,10 @@ from urllib.parse import urljoin, urlparse
 import requests
 from requests.auth import AuthBase
 from requests.utils import requote_uri
+from urllib3.exceptions import NewConnectionError
 
 from .agent import Agent
-from .visits import ERRAND_MAX, ERRAND_S, Errand, Reply, Visits, reads_body
+from .visits import ERRAND_MAX, ERRAND_S, UNHEARD, UNSENT, Errand, Reply, Visits, reads_body
 from .words import OURS, Purpose, user_agent_of
 
 __all__ = ["Auth"]
@@ -70,8 +71,13 @@ class _Visit:
         while isinstance(step, Errand):
             try:
                 reply = _errand(step)
+            except (requests.ConnectTimeout, requests.exceptions.InvalidSchema):
+                reply = UNSENT
+            except requests.ConnectionError as error:
+                reason = getattr(error.args[0] if error.args else None, "reason", None)
+                reply = UNSENT if isinstance(reason, NewConnectionError) else UNHEARD
             except requests.RequestException:
-                reply = Reply(0, {})
+                reply = UNHEARD
             step = self._steps.send(reply)
         headers: dict[str, str] = step
         return headers

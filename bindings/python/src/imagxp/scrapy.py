@@ -18,7 +18,7 @@ from scrapy.crawler import Crawler
 from scrapy.http import Request, Response
 
 from .agent import Agent
-from .visits import Errand, Reply, Steps, Visits
+from .visits import UNHEARD, Errand, Reply, Steps, Visits
 from .words import OURS, user_agent_of
 
 __all__ = ["Middleware"]
@@ -80,7 +80,7 @@ class Middleware:
         try:
             return _reply(await _download(self._crawler, request))
         except Exception:
-            return Reply(0, {})
+            return UNHEARD
 
 
 async def _download(crawler: Crawler, request: Request) -> Response:

@@ -14,6 +14,7 @@ import os
 import secrets
 import threading
 from ctypes import byref
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from . import _ffi
@@ -126,14 +127,26 @@ def _sibling() -> str:
     """Why there may be another process beside this one, if so."""
     if multiprocessing.parent_process() is not None:
         return "this process is a worker that another has started (uvicorn --workers or --reload, multiprocessing)"
+    # A pre-fork server's worker (gunicorn with any worker class, uWSGI): whatever it calls itself.
+    return "this process is a worker that its server has forked" if _forked() and _is_program(os.getppid()) else ""
+
+
+# Of the flags in /proc/*/stat (include/linux/sched.h): has forked, and not called exec since.
+_PF_FORKNOEXEC = 0x40
+
+
+def _forked() -> bool:
     try:
-        ours, parents = (_command_line(pid) for pid in ("self", str(os.getppid())))
+        # Behind the name, which may have spaces and brackets, the flags are the seventh field (proc(5)).
+        fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
+        return bool(int(fields[6]) & _PF_FORKNOEXEC)
+    except (OSError, IndexError, ValueError):
+        return False
+
+
+def _is_program(pid: int) -> bool:
+    """Whether a process runs what this one does; so it is taken where that is not to be seen (a master of another user)."""
+    try:
+        return os.path.samefile(f"/proc/{pid}/exe", "/proc/self/exe")
     except OSError:
-        return ""
-    # Forked without exec: a pre-fork server's worker (gunicorn, uWSGI).
-    return "this process is a worker that its server has forked" if ours and ours == parents else ""
-
-
-def _command_line(pid: str) -> bytes:
-    with open(f"/proc/{pid}/cmdline", "rb") as file:
-        return file.read(65_536)
+        return True

@@ -49,6 +49,9 @@ class Reply(NamedTuple):
     body: bytes = b""
 
 
+# No answer to an errand: it may have been carried out; or it was never sent.
+UNHEARD, UNSENT = Reply(0, {}), Reply(-1, {})
+
 Steps = Generator[Union[Errand, "dict[str, str]"], Reply, None]
 
 
@@ -89,15 +92,17 @@ class Visits:
         if self.discover and not (yield from self._discover(url)):
             yield {}
             return
-        publisher = _publisher_of(url)
-        credential = self.wallet.take(publisher) if self.wallet else None
+        # A visa goes to no other scheme or port than it was bought for, and over TLS.
+        origin = _origin_of(url)
+        wallet = self.wallet if self.agent.development or origin.startswith("https://") else None
+        credential = wallet.take(origin) if wallet else None
         reply = yield from self._visit(url, credential)
         code = code_in(reply)
-        if self.wallet is None or not (reply.status == 402 or (credential and code in _STALE_VISA)):
+        if wallet is None or not (reply.status == 402 or (credential and code in _STALE_VISA)):
             return
-        self.wallet.drop(publisher, credential, used=code == "VISA_USED")
+        wallet.drop(origin, credential, used=code == "VISA_USED")
         # Somebody else may have bought one meanwhile.
-        bought = self.wallet.take(publisher) or (yield from self._buy(publisher, reply))
+        bought = wallet.take(origin) or (yield from self._buy(wallet, url, reply))
         if bought:
             yield from self._visit(url, bought)
 
@@ -110,8 +115,7 @@ class Visits:
         return reply
 
     def _discover(self, url: str) -> Generator[Errand, Reply, bool]:
-        parts = urlsplit(url)
-        origin = f"{parts.scheme}://{parts.netloc}".lower()
+        origin = _origin_of(url)
         with self._lock:
             speaks, until = self._speaks.get(origin, (False, 0.0))
         if time.monotonic() < until:
@@ -124,30 +128,31 @@ class Visits:
             self._speaks[origin] = (speaks, time.monotonic() + _DISCOVERED_S)
         return speaks
 
-    def _buy(self, publisher: str, reply: Reply) -> Generator[Errand, Reply, Optional[str]]:
-        assert self.wallet is not None
-        broker = reply.headers.get(HEADER_BROKER) or self._only_broker()
+    def _buy(self, wallet: Wallet, url: str, reply: Reply) -> Generator[Errand, Reply, Optional[str]]:
+        """The price stays set aside unless the broker has refused for certain: an answer that was lost may have cost it."""
+        publisher, broker = _publisher_of(url), reply.headers.get(HEADER_BROKER) or self._only_broker()
         try:
-            price = self.wallet.price(broker, reply.headers.get(HEADER_PRICE))
-            self.wallet.reserve(price)
+            price = wallet.price(broker, reply.headers.get(HEADER_PRICE))
+            wallet.reserve(price)
         except Declined as why:
             log.warning("no visa for %s: %s", publisher, why)
             return None
-        token: Optional[str] = None
+        order = self._order(broker.rstrip("/"), publisher, price)
+        answer = yield order
+        if answer.status == UNHEARD.status or answer.status >= 500:
+            # The same order, nonce and all: so it is the same sale.
+            answer = yield order
         try:
-            answer = yield self._order(broker.rstrip("/"), publisher, price)
+            if answer.status == UNSENT.status or 400 <= answer.status < 500:
+                wallet.release(price)
             if answer.status != 200:
-                raise Declined(f"{broker} answered {answer.status} {code_in(answer)}")
-            token = self.wallet.keep(publisher, _object(answer.body).get("token")).token
-            log.info("bought a visa for %s from %s at %s", publisher, broker, price)
-            # Taken out again where it is good once.
-            return self.wallet.take(publisher)
+                raise Declined(f"{broker} answered {max(answer.status, 0)} {code_in(answer)}")
+            token = wallet.keep(_origin_of(url), _object(answer.body).get("token")).token
         except Declined as why:
             log.warning("no visa for %s: %s", publisher, why)
             return None
-        finally:
-            if token is None:
-                self.wallet.release(price)
+        log.info("bought a visa for %s from %s at %s", publisher, broker, price)
+        return token
 
     def _order(self, broker: str, publisher: str, price: Decimal) -> Errand:
         """The order is itself a signed request: so the broker knows whose account pays."""
@@ -175,6 +180,17 @@ def _object(body: bytes) -> dict[str, object]:
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _origin_of(url: str) -> str:
+    """
+    >>> _origin_of("https://Pub.example.com:443/a"), _origin_of("http://localhost:8000/a")
+    ('https://pub.example.com', 'http://localhost:8000')
+    """
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, default) else "")
 
 
 def _publisher_of(url: str) -> str:
