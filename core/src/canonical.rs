@@ -39,6 +39,19 @@ impl Hash {
         self.used = 0;
     }
 
+    /// What has no room: into the next block, or past it.
+    #[inline(never)]
+    fn put_behind(&mut self, bytes: &[u8]) {
+        self.flush();
+        match self.block.get_mut(..bytes.len()) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                self.used = bytes.len();
+            }
+            None => self.sha.update(bytes),
+        }
+    }
+
     fn finish(mut self) -> Digest {
         self.flush();
         self.sha.finalize().into()
@@ -46,22 +59,14 @@ impl Hash {
 }
 
 impl jcs::Sink for Hash {
+    #[inline] // most crumbs are constants of one byte
     fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
         match self.block.get_mut(self.used..).and_then(|free| free.get_mut(..bytes.len())) {
             Some(place) => {
                 place.copy_from_slice(bytes);
                 self.used = self.used.saturating_add(bytes.len());
             }
-            None => {
-                self.flush();
-                match self.block.get_mut(..bytes.len()) {
-                    Some(place) => {
-                        place.copy_from_slice(bytes);
-                        self.used = bytes.len();
-                    }
-                    None => self.sha.update(bytes),
-                }
-            }
+            None => self.put_behind(bytes),
         }
         Ok(())
     }

@@ -119,31 +119,36 @@ pub(crate) fn read<'a>(document: &Document<'a, '_>, memory: &'a mut [u8]) -> Res
     if root.kind() != Kind::Object {
         return Err(Error::JsonSyntax);
     }
-    let required = ["v", "ts", "nonce", "agent_id", "purpose"];
-    if required.iter().any(|name| root.get(name).is_none()) {
+    let members = root.members(NAMES);
+    let [v, ts, nonce, agent_id, purpose, resource, _] = &members;
+    if [v, ts, nonce, agent_id, purpose].into_iter().any(Option::is_none) {
         return Err(Error::FieldMissing);
     }
-    let resource_missing = root.get("resource").is_none();
+    let resource_missing = resource.is_none();
     let mut development_name = false;
-    match read_fields(&root, memory, &mut development_name) {
+    match read_fields(&members, memory, &mut development_name) {
         Err(error) if !resource_missing && !development_name => Err(error),
         payload => Ok(Reading { payload, resource_missing, development_name }),
     }
 }
 
+/// The members that mean something; the last two may be missing, here or as far as the policy has it so.
+const NAMES: [&str; 7] = ["v", "ts", "nonce", "agent_id", "purpose", "resource", "context"];
+
 /// Types first, then values, each in the order of threats.md ORD-5.
 fn read_fields<'a>(
-    root: &Value<'a, '_>,
+    members: &[Option<Value<'a, '_>>; NAMES.len()],
     memory: &'a mut [u8],
     development_name: &mut bool,
 ) -> Result<Payload<'a>, Error> {
-    let text = |name| match root.get(name) {
+    let text = |value: &Option<Value<'a, '_>>| match value {
         Some(value) => value.as_text().map(Some).ok_or(Error::FieldType),
         None => Ok(None),
     };
-    let (v, ts, nonce, agent_id) = (text("v")?, text("ts")?, text("nonce")?, text("agent_id")?);
-    let (resource, purpose) = (text("resource")?, text("purpose")?);
-    let ads_displayed = read_context(root)?;
+    let [v, ts, nonce, agent_id, purpose, resource, context] = members;
+    let (v, ts, nonce, agent_id) = (text(v)?, text(ts)?, text(nonce)?, text(agent_id)?);
+    let (resource, purpose) = (text(resource)?, text(purpose)?);
+    let ads_displayed = context.as_ref().map_or(Ok(false), read_context)?;
 
     let mut unescape = Unescape { memory };
     if unescape.text(v)? != spec::VERSION {
@@ -169,8 +174,7 @@ fn read_agent_id(name: &str) -> Result<bool, Error> {
 }
 
 /// `context`, when present, is an object; its `ads_displayed`, when present, a boolean (protocol.md section 2).
-fn read_context(root: &Value<'_, '_>) -> Result<bool, Error> {
-    let Some(context) = root.get("context") else { return Ok(false) };
+fn read_context(context: &Value<'_, '_>) -> Result<bool, Error> {
     if context.kind() != Kind::Object {
         return Err(Error::FieldType);
     }

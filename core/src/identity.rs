@@ -5,7 +5,7 @@ use crate::canonical;
 use crate::claims::Payload;
 use crate::inverted::Inverted;
 use crate::jose::jws;
-use crate::key::{Digest, Kid, PublicKey};
+use crate::key::{Digest, PublicKey};
 use crate::key_cache::{Agent, KeyId, Keys, Known};
 use crate::need::Need;
 use crate::policy::Policy;
@@ -19,8 +19,8 @@ pub(crate) struct Identity<'r> {
     pub(crate) visitor: Visitor,
     /// The SHA-256 of the manifest that lists the key.
     pub(crate) manifest: Option<Digest>,
-    /// The key's name.
-    pub(crate) kid: Kid,
+    /// The key's thumbprint.
+    pub(crate) thumbprint: Digest,
     /// The manifest is due to be fetched anew, behind the visitor's back.
     pub(crate) refresh: Option<Need<'r>>,
     /// The key to prepare if the agent turns out to be busy.
@@ -39,7 +39,7 @@ pub(crate) enum Step<'r> {
 /// What the cache says about agent and key, before any arithmetic.
 enum Standing<'m> {
     /// The manifest publishes the key.
-    Bound { agent: Agent<'m>, id: KeyId, kid: Kid },
+    Bound { agent: Agent<'m>, id: KeyId, thumbprint: Digest },
     /// Only the manifest can tell, and it may be fetched: but not before the signature is known to be good.
     Ask,
     /// It is not, or was a moment ago not, the agent's key.
@@ -78,16 +78,16 @@ pub(crate) fn check<'r>(
         Standing::Ask => need().map(Step::Need),
         Standing::Unbound(_) => {
             let visitor = Visitor::UnidentifiedBot;
-            let kid = key.kid();
-            Ok(Step::Known(Identity { visitor, manifest: None, kid, refresh: None, prepare: None, token }))
+            let thumbprint = key.thumbprint();
+            Ok(Step::Known(Identity { visitor, manifest: None, thumbprint, refresh: None, prepare: None, token }))
         }
-        Standing::Bound { agent, id, kid } => {
+        Standing::Bound { agent, id, thumbprint } => {
             let refresh = if agent.lives().wants_refresh(now_s) { Some(need()?) } else { None };
             let prepare = keys.wants_table(key, table, now_s).then_some(id);
             Ok(Step::Known(Identity {
                 visitor: Visitor::VerifiedAgent,
                 manifest: Some(agent.digest()),
-                kid,
+                thumbprint,
                 refresh,
                 prepare,
                 token,
@@ -114,7 +114,7 @@ fn standing<'m>(known: Known<'m>, key: &PublicKey, now_s: u64) -> Standing<'m> {
     };
     let error = match agent.find(key) {
         Some(found) => match found.key.check(now_s) {
-            Ok(()) => return Standing::Bound { agent, id: found.id, kid: found.kid },
+            Ok(()) => return Standing::Bound { agent, id: found.id, thumbprint: found.thumbprint },
             Err(Error::KeyRevoked) => return Standing::Unbound(Error::KeyRevoked),
             Err(error) => error,
         },

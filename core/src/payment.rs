@@ -5,6 +5,7 @@ use crate::Error;
 use crate::claims::Payload;
 use crate::headers::Headers;
 use crate::identity::Identity;
+use crate::key::Kid;
 use crate::key_cache::Keys;
 use crate::need::Need;
 use crate::policy::{Policy, Role};
@@ -68,7 +69,7 @@ pub(crate) fn check<'r>(
     }
     // An agent that is not verified holds no name: a visa bound to one is not its own.
     let agent_id = if identity.visitor == Visitor::VerifiedAgent { payload.claims.agent_id } else { "" };
-    let holder = Holder { agent_id, key: identity.kid };
+    let holder = Holder { agent_id, key: Kid::from_thumbprint(&identity.thumbprint) };
     let token = |text, role| visa::verify_with(text, role, Some(holder), identity.token.as_ref(), policy, keys, now);
 
     let credential = headers.credential();

@@ -4,7 +4,7 @@
 use crate::claims::Payload;
 use crate::headers::{Headers, Name};
 use crate::identity::{self, Identity};
-use crate::key::PublicKey;
+use crate::key::{Kid, PublicKey};
 use crate::key_cache::Keys;
 use crate::need::Need;
 use crate::payment::{self, Paid, Proof};
@@ -197,6 +197,7 @@ fn verified<'r>(
         clock_stepped_back: false,
     };
     let single_use = policy.visa_single_use() && paid.proof == Proof::Visa;
-    let owner = (identity.visitor != Visitor::VerifiedAgent).then_some(identity.kid);
+    let proven = identity.visitor == Visitor::VerifiedAgent;
+    let owner = (!proven).then(|| Kid::from_thumbprint(&identity.thumbprint));
     Verified { grant, payload: Some(payload), window_ms: policy.window_ms(), single_use, owner }
 }

@@ -49,6 +49,10 @@ pub fn write(value: &Value<'_, '_>, sink: &mut impl Sink) -> Result<(), Error> {
 /// The name, if the value is a member below the root, and the value up to its first child.
 fn begin(value: &Value<'_, '_>, root: &Value<'_, '_>, sink: &mut impl Sink) -> Result<(), Error> {
     if !value.is(root) && value.parent().is_some_and(|parent| parent.kind() == Kind::Object) {
+        // Agents send canonical members as a rule: those pass in one piece.
+        if let Some(canonical) = value.canonical_member() {
+            return sink.put(canonical.as_bytes());
+        }
         string(value.name(), sink)?;
         sink.put(b":")?;
     }

@@ -243,6 +243,37 @@ impl<'t, 'n> Value<'t, 'n> {
         self.children().find(|child| child.name() == *name)
     }
 
+    /// The members of these names, each where its name is, found in one walk.
+    #[must_use]
+    #[inline(always)] // as in `get`
+    pub fn members<const N: usize>(&self, names: [&str; N]) -> [Option<Self>; N] {
+        let mut found = [None; N];
+        if self.node.kind == Kind::Object {
+            for child in self.children() {
+                let mut places = names.iter().zip(&mut found);
+                if let Some((_, place)) = places.find(|(name, _)| child.name() == ***name) {
+                    *place = Some(child);
+                }
+            }
+        }
+        found
+    }
+
+    /// A member from the first quote to its end, if it stands in the text as RFC 8785 writes it. None of a number or a
+    /// container: they take more than a look.
+    pub(super) fn canonical_member(&self) -> Option<&'t str> {
+        let Node { kind, name, value, name_escaped, escaped, .. } = *self.node;
+        // Between name and value: a quote and a colon, and the quote of a string.
+        let (between, behind) = match kind {
+            Kind::String => (3, 1),
+            Kind::Null | Kind::True | Kind::False => (2, 0),
+            _ => return None,
+        };
+        let as_is = !name_escaped && !escaped && name.end.checked_add(between) == Some(value.start);
+        let span = Span { start: name.start.checked_sub(1)?, end: value.end.checked_add(behind)? };
+        as_is.then(|| self.document.slice(span))
+    }
+
     /// Members in the order of RFC 8785, or elements in their own.
     pub fn children(&self) -> Children<'t, 'n> {
         Children { document: self.document, next: self.node.first }

@@ -13,7 +13,7 @@ impl Kid {
     /// Characters of a thumbprint.
     pub const LEN: usize = 43;
 
-    pub(super) fn from_thumbprint(thumbprint: &Digest) -> Self {
+    pub(crate) fn from_thumbprint(thumbprint: &Digest) -> Self {
         let mut kid = Self([b'A'; Self::LEN]);
         // The length is a constant of the format: it always fits.
         let _ = base64::url_encode(thumbprint, &mut kid.0);
@@ -38,14 +38,6 @@ impl Kid {
             *word = u64::from_le_bytes(*chunk);
         }
         words
-    }
-
-    pub(crate) fn from_words(words: [u64; 4]) -> Self {
-        let mut thumbprint = [0; 32];
-        for (chunk, word) in thumbprint.as_chunks_mut::<8>().0.iter_mut().zip(words) {
-            *chunk = word.to_le_bytes();
-        }
-        Self::from_thumbprint(&thumbprint)
     }
 
     /// The text.

@@ -1,7 +1,7 @@
 //! The agents whose manifests are known: their keys, and how fresh the knowledge is (threats.md section 8).
 
 use crate::curve::Point;
-use crate::key::{Digest, Kid, PublicKey};
+use crate::key::{Digest, PublicKey};
 use crate::manifest::{AgentKey, AgentKeys, Revoked};
 use crate::{Error, spec};
 
@@ -15,7 +15,8 @@ pub(super) const WORDS: usize = REVOKED + spec::document::REVOKED_MAX;
 const _: () = assert!(WORDS.is_multiple_of(8));
 const KEYS: usize = Lives::END;
 /// Words of a key: point, from, until, revoked, thumbprint.
-const KEY_WORDS: usize = 15;
+const KEY_WORDS: usize = THUMBPRINT + 4;
+const THUMBPRINT: usize = 11;
 const KEYS_MAX: usize = 1 + spec::document::MANIFEST_KEYS_MAX;
 pub(super) const LINKS: usize = KEYS + KEYS_MAX * KEY_WORDS;
 const DIGEST: usize = LINKS + 1;
@@ -34,8 +35,8 @@ pub(crate) struct Agent<'m> {
 pub(crate) struct Match {
     pub(crate) id: super::KeyId,
     pub(crate) key: AgentKey,
-    /// Its name, made when the manifest was read.
-    pub(crate) kid: Kid,
+    /// Its thumbprint, made when the manifest was read.
+    pub(crate) thumbprint: Digest,
 }
 
 impl<'m> Agent<'m> {
@@ -57,11 +58,11 @@ impl<'m> Agent<'m> {
         let point = key.point().to_words();
         (0..KEYS_MAX.min(self.record.count())).find_map(|index| {
             let words = key_words(self.record.0, index)?;
-            let [stored @ .., from_s, until_s, revoked_s, t0, t1, t2, t3] = words;
+            let [stored @ .., from_s, until_s, revoked_s] = words.first_chunk::<THUMBPRINT>()?;
             (*stored == point).then(|| Match {
                 id: super::KeyId::agent(self.slot, index, &point),
                 key: AgentKey { key: *key, from_s: *from_s, until_s: *until_s, revoked_s: *revoked_s },
-                kid: Kid::from_words([*t0, *t1, *t2, *t3]),
+                thumbprint: self.record.digest(start(index).saturating_add(THUMBPRINT)),
             })
         })
     }
@@ -81,8 +82,11 @@ impl<'m> Agent<'m> {
 }
 
 fn key_words(slot: &[u64], index: usize) -> Option<&[u64; KEY_WORDS]> {
-    let start = KEYS.checked_add(index.checked_mul(KEY_WORDS)?)?;
-    slot.get(start..)?.first_chunk()
+    slot.get(start(index)..)?.first_chunk()
+}
+
+fn start(index: usize) -> usize {
+    KEYS.saturating_add(index.saturating_mul(KEY_WORDS))
 }
 
 /// The point of one of a slot's keys.
@@ -98,10 +102,9 @@ pub(super) fn write(slot: &mut [u64], tag: Tag, keys: &AgentKeys, digest: &Diges
     slot.fill(0);
     lives::write_found(slot, tag, keys.iter().len(), refreshed, ttl, now_s);
     for (index, key) in keys.iter().enumerate() {
-        let start = KEYS.saturating_add(index.saturating_mul(KEY_WORDS));
         let times = [key.from_s, key.until_s, key.revoked_s];
         let words = key.key.point().to_words().into_iter().chain(times).chain(key.key.kid().to_words());
-        for (place, word) in slot.iter_mut().skip(start).zip(words) {
+        for (place, word) in slot.iter_mut().skip(start(index)).zip(words) {
             *place = word;
         }
     }
