@@ -107,5 +107,6 @@ const (
 	HeaderPrice      = "x-imagxp-price"
 	ManifestPath     = "/.well-known/imagxp-agent.json"
 	JWKSPath         = "/.well-known/jwks.json"
+	PolicyPath       = "/.well-known/imagxp-policy.json"
 	Product          = "IMAGXP/1.1"
 )

@@ -22,7 +22,7 @@ type PublisherConfig struct {
 	Policy string
 	// Origins are what this site is called from outside: https://pub.example.com. A request for any other host is judged as one
 	// for the first of them, so what was signed for another site is refused. May be empty in a development policy only: then
-	// the request's own Host counts.
+	// the request's own Host counts; and only there may one be plain http.
 	Origins []string
 	// Keys is how much to remember of keys; zero is 4,096 agents and 128 tables of 64 KiB, 10 MB.
 	Keys KeyCacheSizes
@@ -42,8 +42,8 @@ type PublisherConfig struct {
 	Whitelist func(agentID string) bool
 	// Edges says through which CDN a request has provably come, so that the headers it adds count.
 	Edges func(*http.Request) Edge
-	// ClientAddr is the address that fetches and failures are counted by; the zero Addr is not counted. nil is RemoteAddr if that is a
-	// public one: any other is a proxy of one's own, which stands for many clients. Set it behind a proxy.
+	// ClientAddr is the address that fetches and failures are counted by; the zero Addr is not counted. nil is [PublicClient] of RemoteAddr.
+	// Set it behind a proxy.
 	ClientAddr func(*http.Request) netip.Addr
 	// Logger gets one record for each refusal (info), admission (debug), and fault of this side (warn, error); nil is none.
 	Logger *slog.Logger
@@ -78,6 +78,7 @@ const (
 type Publisher struct {
 	policy  []uint64
 	terms   abi.Terms
+	told    []byte // at PolicyPath
 	origins []origin
 	keys    *keyCache
 	replay  *replayCache
@@ -106,8 +107,12 @@ func NewPublisher(config PublisherConfig) (*Publisher, error) {
 	if status != abi.OK {
 		return nil, fmt.Errorf("imagxp: the policy: %w", Code(status))
 	}
+	told, status := abi.PolicyDiscovery(policy)
+	if status != abi.OK {
+		return nil, fmt.Errorf("imagxp: the policy: %w", Code(status))
+	}
 	config.setDefaults(&terms)
-	p := &Publisher{policy: policy, terms: terms, config: config, cores: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}
+	p := &Publisher{policy: policy, terms: terms, told: told, config: config, cores: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}
 	p.calls.New = func() any { return new(abi.Call) }
 	var err error
 	if p.origins, err = originsOf(config.Origins, p.Development()); err != nil {
@@ -156,8 +161,12 @@ func originsOf(texts []string, development bool) ([]origin, error) {
 	var origins []origin
 	for _, text := range texts {
 		parsed, err := url.Parse(text)
-		if err != nil || parsed.Host == "" || parsed.Scheme != "https" && parsed.Scheme != "http" || strings.Trim(parsed.Path, "/") != "" {
+		if err != nil || parsed.Hostname() == "" || parsed.Scheme != "https" && parsed.Scheme != "http" || strings.Trim(parsed.Path, "/") != "" ||
+			parsed.User != nil || strings.ContainsAny(text, "?#") {
 			return nil, fmt.Errorf("imagxp: PublisherConfig.Origins: %q is not an origin such as https://pub.example.com", text)
+		}
+		if parsed.Scheme == "http" && !development {
+			return nil, fmt.Errorf("imagxp: PublisherConfig.Origins: %q: plain http is for development: signatures, visas and content can be read on the way", text)
 		}
 		port := map[string]string{"https": ":443", "http": ":80"}[parsed.Scheme]
 		origins = append(origins, origin{parsed.Scheme, strings.TrimSuffix(strings.ToLower(parsed.Host), port), port})

@@ -2,9 +2,12 @@ package imagxp
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -97,6 +100,12 @@ func TestConfigurationsThatAreWrong(t *testing.T) {
 		"a typo in the policy":  {Policy: `{"alowRAG":true}`, Origins: []string{testOrigin}},
 		"no origin":             {Policy: `{}`},
 		"an origin with a path": {Policy: `{}`, Origins: []string{testOrigin + "/a"}},
+		"plain http":            {Policy: `{}`, Origins: []string{"http://pub.example.com"}},
+		"a user":                {Policy: `{}`, Origins: []string{"https://user@pub.example.com"}},
+		"a query":               {Policy: `{}`, Origins: []string{testOrigin + "?a"}},
+		"an empty query":        {Policy: `{}`, Origins: []string{testOrigin + "?"}},
+		"a fragment":            {Policy: `{}`, Origins: []string{testOrigin + "#a"}},
+		"a port alone":          {Policy: `{}`, Origins: []string{"https://:443"}},
 		"a short secret":        {Policy: `{}`, Origins: []string{testOrigin}, Store: new(memoryStore), StoreSecret: []byte("short")},
 		"no slots":              {Policy: `{}`, Origins: []string{testOrigin}, ReplaySlots: -1},
 		"slots without end":     {Policy: `{}`, Origins: []string{testOrigin}, ReplaySlots: 1 << 62},
@@ -246,8 +255,8 @@ func TestWinsEqualNonces(t *testing.T) {
 func TestOrigins(t *testing.T) {
 	network, agent := new(documents), newTestAgent(t, "bot.example.com")
 	network.publish(t, agent)
-	publisher := small(t, PublisherConfig{Fetcher: network, Origins: []string{"https://first.example.com", testOrigin + ":443/", "http://plain.example.com:8080"}})
-	for host, resource := range map[string]string{"pub.example.com": testOrigin, "PUB.example.com:443": testOrigin, "plain.example.com:8080": "http://plain.example.com:8080",
+	publisher := small(t, PublisherConfig{Fetcher: network, Origins: []string{"https://first.example.com", testOrigin + ":443/", "https://third.example.com:8080"}})
+	for host, resource := range map[string]string{"pub.example.com": testOrigin, "PUB.example.com:443": testOrigin, "third.example.com:8080": "https://third.example.com:8080",
 		"unknown.example.com": "https://first.example.com"} {
 		r := visit("/a", make(http.Header))
 		must(agent.Sign(Claims{Resource: resource + "/a", Purpose: Summary}))(t).Set(r.Header)
@@ -299,4 +308,31 @@ type hanging struct{}
 func (hanging) Fetch(ctx context.Context, _ Need) (Answer, error) {
 	<-ctx.Done()
 	return Answer{}, ctx.Err()
+}
+
+// Everybody may read the terms, and nothing else.
+func TestDiscovery(t *testing.T) {
+	publisher := small(t, PublisherConfig{Policy: `{"strategy":"STRICT","allowRAG":true,"requiresPayment":true,"price":"0.001",
+		"audiences":["pub.example.com"],"monetization":{"brokerUrl":"https://broker.example.com"}}`})
+	handler := publisher.Handler(http.NotFoundHandler())
+	ask := func(method, target string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(method, target, nil))
+		return w
+	}
+	got, head := ask(http.MethodGet, PolicyPath), ask(http.MethodHead, PolicyPath)
+	if !json.Valid(got.Body.Bytes()) || got.Code != 200 || got.Header().Get("Content-Type") != "application/json" {
+		t.Errorf("%d %s", got.Code, got.Body)
+	}
+	if !strings.Contains(got.Body.String(), `https://broker.example.com`) || !strings.Contains(got.Body.String(), `0.001`) {
+		t.Errorf("%s", got.Body)
+	}
+	if head.Code != 200 || head.Body.Len() != 0 || head.Header().Get("Content-Length") != strconv.Itoa(got.Body.Len()) {
+		t.Errorf("%d %q %v", head.Code, head.Body, head.Header())
+	}
+	for _, row := range [][2]string{{http.MethodPost, PolicyPath}, {http.MethodGet, PolicyPath + "/a"}, {http.MethodGet, "/"}} {
+		if got := ask(row[0], row[1]); got.Code != 401 {
+			t.Errorf("%s: %d", row, got.Code)
+		}
+	}
 }

@@ -62,7 +62,13 @@ func remoteAddr(r *http.Request) netip.Addr {
 	if err != nil {
 		return netip.Addr{}
 	}
-	address := remote.Addr().Unmap()
+	return PublicClient(remote.Addr())
+}
+
+// PublicClient is the address if it is a public one, else the zero Addr, which is not counted: any other is a proxy of one's own, which
+// stands for many clients. A [PublisherConfig].ClientAddr that is not sure of its proxies returns it.
+func PublicClient(address netip.Addr) netip.Addr {
+	address = address.Unmap()
 	if address.IsPrivate() || address.IsLoopback() || address.IsLinkLocalUnicast() {
 		return netip.Addr{}
 	}

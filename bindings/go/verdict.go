@@ -11,7 +11,8 @@ import (
 type Verdict struct {
 	// Visitor is who came.
 	Visitor Visitor
-	// AgentID is who signed: proven if Visitor is VerifiedAgent, else a claim. Empty if nobody did.
+	// AgentID is who signed, or says so: it is proven if Visitor is VerifiedAgent, and only then. Under a policy with requireIdentityBinding
+	// false, anybody can claim any name: decide nothing by it before you have looked at Visitor. Empty if nobody signed.
 	AgentID string
 	// Purpose is what for; 0 if the visitor did not sign.
 	Purpose Purpose

@@ -1,6 +1,8 @@
 package caddy
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	imagxp "github.com/imagxp/imagxp/bindings/go"
 )
 
@@ -158,6 +162,10 @@ func TestCaddy(t *testing.T) {
 	if status, body := send(t, unsigned); status != 401 || !strings.HasPrefix(body, `{"error":"IDENTITY_REQUIRED"`) {
 		t.Errorf("unsigned: %d %s", status, body)
 	}
+	terms, _ := http.NewRequest(http.MethodGet, s.url+imagxp.PolicyPath, nil)
+	if status, body := send(t, terms); status != 200 || !json.Valid([]byte(body)) || !strings.Contains(body, `"allowRAG":true`) {
+		t.Errorf("the terms: %d %s", status, body)
+	}
 	r := s.signed(t, agent)
 	want := agent.ID() + " VERIFIED_AGENT RAG_RETRIEVAL NONE /rewritten?b=c"
 	if status, body := send(t, r); status != 200 || body != want {
@@ -198,6 +206,31 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 		out, err := exec.Command(binary, "validate", "--adapter", "caddyfile", "--config", path).CombinedOutput()
 		if err == nil || !strings.Contains(string(out), want) {
 			t.Errorf("%s: %v %s", text, err, out)
+		}
+	}
+}
+
+// A name is in agent_id only if it is proven; what is not there is empty, not a placeholder left as it was.
+func TestNamesThatAreClaimed(t *testing.T) {
+	for visitor, want := range map[imagxp.Visitor]string{
+		imagxp.VerifiedAgent: "bot.example.com/", imagxp.UnidentifiedBot: "/bot.example.com", imagxp.LikelyHuman: "/bot.example.com",
+	} {
+		replacer := caddy.NewReplacer()
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		tell(r.WithContext(context.WithValue(r.Context(), caddy.ReplacerCtxKey, replacer)), &imagxp.Verdict{Visitor: visitor, AgentID: "bot.example.com"})
+		if got := replacer.ReplaceKnown("{http.imagxp.agent_id}/{http.imagxp.claimed_agent_id}", "?"); got != want {
+			t.Errorf("%s: %s", visitor, got)
+		}
+	}
+}
+
+// A proxy of one's own that Caddy was not told of is not one client.
+func TestClients(t *testing.T) {
+	for text, counts := range map[string]bool{"203.0.113.9": true, "2001:db8::1": true, "10.0.0.1": false, "127.0.0.1": false, "::ffff:192.168.0.1": false, "": false} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r = r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: text}))
+		if got := clientAddr(r); got.IsValid() != counts {
+			t.Errorf("%s: %v", text, got)
 		}
 	}
 }

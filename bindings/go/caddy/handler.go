@@ -6,7 +6,8 @@
 //	}
 //
 // For whoever is admitted there are the placeholders {http.imagxp.visitor}, {http.imagxp.agent_id}, {http.imagxp.purpose},
-// {http.imagxp.proof} and {http.imagxp.kid}.
+// {http.imagxp.proof} and {http.imagxp.kid}. agent_id is a proven name, or empty; claimed_agent_id is one that is only claimed, by whoever
+// a policy with requireIdentityBinding false admits.
 package caddy
 
 import (
@@ -99,9 +100,14 @@ func (h *Handler) Cleanup() error {
 	return err
 }
 
-// ServeHTTP decides.
+// ServeHTTP decides, and tells everybody the terms.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	verdict, err := h.shared.publisher.Check(r.Context(), received(r))
+	original := received(r)
+	if imagxp.IsDiscovery(original) {
+		h.shared.publisher.ServeDiscovery(w, original)
+		return nil
+	}
+	verdict, err := h.shared.publisher.Check(r.Context(), original)
 	if err == nil {
 		tell(r, verdict)
 		return next.ServeHTTP(w, r)
@@ -130,17 +136,21 @@ func tell(r *http.Request, verdict *imagxp.Verdict) {
 	if !ok {
 		return
 	}
-	for name, value := range map[string]string{"visitor": verdict.Visitor.String(), "agent_id": verdict.AgentID, "purpose": verdict.Purpose.String(),
-		"proof": verdict.Proof.String(), "kid": verdict.KeyID} {
+	proven, claimed := verdict.AgentID, ""
+	if verdict.Visitor != imagxp.VerifiedAgent {
+		proven, claimed = "", verdict.AgentID
+	}
+	for name, value := range map[string]string{"visitor": verdict.Visitor.String(), "agent_id": proven, "claimed_agent_id": claimed,
+		"purpose": verdict.Purpose.String(), "proof": verdict.Proof.String(), "kid": verdict.KeyID} {
 		replacer.Set("http.imagxp."+name, value)
 	}
 }
 
-// clientAddr is Caddy's own notion of the client, with its trusted_proxies.
+// clientAddr is Caddy's own notion of the client, with its trusted_proxies; a proxy that is not among them stands for many clients.
 func clientAddr(r *http.Request) netip.Addr {
 	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	address, _ := netip.ParseAddr(text)
-	return address.Unmap()
+	return imagxp.PublicClient(address)
 }
 
 // UnmarshalCaddyfile reads the directive.

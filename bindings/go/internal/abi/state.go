@@ -96,8 +96,15 @@ static imagxp_status imagxp_go_terms(const uint64_t *policy, uint8_t *scratch, i
     return imagxp_policy_terms(IMAGXP_POLICY(policy), imagxp_go_scratch(scratch), terms);
 }
 
+static imagxp_status imagxp_go_discovery(const uint64_t *policy, uint8_t *out, size_t len, size_t *needed)
+{
+    return imagxp_policy_discovery(IMAGXP_POLICY(policy), imagxp_go_buf(out, len), needed);
+}
+
 #cgo noescape imagxp_go_alarm
 #cgo nocallback imagxp_go_alarm
+#cgo noescape imagxp_go_discovery
+#cgo nocallback imagxp_go_discovery
 #cgo noescape imagxp_go_document
 #cgo nocallback imagxp_go_document
 #cgo noescape imagxp_go_key_cache_new
@@ -169,6 +176,22 @@ func PolicyTerms(policy []uint64) (Terms, int32) {
 	text := func(span C.imagxp_span) string { return string(spanOf(scratch, span)) }
 	return Terms{uint32(terms.flags), int32(terms.strategy), uint32(terms.window_ms), uint32(terms.skew_ms),
 		int64(terms.price_micros), text(terms.price), text(terms.broker_url), text(terms.payment_pointer)}, int32(status)
+}
+
+// PolicyDiscovery writes what a site tells everybody of its policy.
+func PolicyDiscovery(policy []uint64) ([]byte, int32) {
+	out := make([]byte, scratchLen)
+	for {
+		var needed C.size_t
+		status := C.imagxp_go_discovery(wordsPtr(policy), bytesPtr(out), C.size_t(len(out)), &needed)
+		switch {
+		case status == OK:
+			return out[:needed:needed], OK
+		case status != C.IMAGXP_BUFFER_TOO_SMALL || int(needed) <= len(out):
+			return nil, int32(status)
+		}
+		out = make([]byte, needed)
+	}
 }
 
 // KeyCacheNew makes an empty key cache.
