@@ -24,6 +24,7 @@ import (
 type Evidence struct {
 	key  *Key
 	now  func() time.Time
+	disk sync.Mutex // held while a checkpoint goes to the disk; taken before lock, never after it
 	lock sync.Mutex
 	file *os.File
 	size int64
@@ -31,9 +32,13 @@ type Evidence struct {
 	// sealed is the head that the last checkpoint left, and when.
 	sealed   abi.Head
 	sealedAt time.Time
-	timer    *time.Timer
-	buffer   []byte
-	failed   error
+	// timer makes the next checkpoint, and is there until it is on the disk; urgent is one that does not wait.
+	timer  *time.Timer
+	urgent bool
+	buffer []byte
+	// failed is why the last line is not in the file, lost why the last checkpoint is not on the disk.
+	failed, lost error
+	sync         func(*os.File) error
 }
 
 // checkpointAfter is how long news waits for its checkpoint.
@@ -49,7 +54,7 @@ func OpenEvidence(path string, key *Key) (*Evidence, error) {
 	if err != nil {
 		return nil, fmt.Errorf("imagxp: evidence: %w", err)
 	}
-	e := &Evidence{key: key, now: time.Now, file: file}
+	e := &Evidence{key: key, now: time.Now, file: file, sync: (*os.File).Sync}
 	if err := e.begin(); err != nil {
 		_ = file.Close()
 		return nil, err
@@ -73,7 +78,7 @@ func (e *Evidence) begin() error {
 		return fmt.Errorf("imagxp: evidence: %w", err)
 	}
 	if summary.Sealed < summary.Lines {
-		return e.checkpoint()
+		return errors.Join(e.checkpoint(), e.sync(e.file))
 	}
 	e.sealed = e.head
 	return nil
@@ -123,24 +128,31 @@ func readEvidence(from io.Reader, publicKey string) (EvidenceSummary, *abi.Log, 
 	}
 }
 
-// Close signs what is not signed yet, and closes the log.
+// Close signs what is not signed yet, waits for the disk, and closes the log.
 func (e *Evidence) Close() error {
 	e.lock.Lock()
-	defer e.lock.Unlock()
-	if e.file == nil {
+	file, sync := e.file, e.sync
+	if file == nil {
+		e.lock.Unlock()
 		return nil
 	}
 	err := e.checkpoint()
-	err = errors.Join(err, e.file.Close())
 	e.file = nil
-	return err
+	if e.timer != nil {
+		e.timer.Stop()
+	}
+	e.lock.Unlock()
+
+	e.disk.Lock() // a checkpoint that is on its way keeps the file open, and so the lock of the one writer
+	defer e.disk.Unlock()
+	return errors.Join(err, sync(file), file.Close())
 }
 
 // Err is why the log could not be written to, if it could not: the disk, mostly. It goes on when it can again.
 func (e *Evidence) Err() error {
 	e.lock.Lock()
 	defer e.lock.Unlock()
-	return e.failed
+	return errors.Join(e.failed, e.lost)
 }
 
 // document records a document, and gives its name.
@@ -157,7 +169,7 @@ func (e *Evidence) decision(call *abi.Call, decision *abi.Decision) error {
 	return e.append(func(head *abi.Head) ([]byte, int32) { return call.EvidenceDecision(decision, head, e.buffer) })
 }
 
-// append writes a line, whole or not at all, and a checkpoint when one is due.
+// append writes a line, whole or not at all. Checkpoints come from the timer: no request waits for the disk.
 func (e *Evidence) append(write func(head *abi.Head) ([]byte, int32)) error {
 	e.lock.Lock()
 	defer e.lock.Unlock()
@@ -165,22 +177,50 @@ func (e *Evidence) append(write func(head *abi.Head) ([]byte, int32)) error {
 		return os.ErrClosed
 	}
 	err := e.line(write)
-	switch {
-	case err != nil:
-	case e.head.WantsCheckpoint(&e.sealed, e.now().Sub(e.sealedAt).Milliseconds()):
-		err = e.checkpoint()
-	case e.timer == nil:
-		e.timer = time.AfterFunc(checkpointAfter, e.onTimer)
+	if err == nil {
+		e.schedule()
 	}
 	return err
 }
 
+// schedule sees to it that there will be a checkpoint: at once after many lines.
+func (e *Evidence) schedule() {
+	urgent := e.head.WantsCheckpoint(&e.sealed, e.now().Sub(e.sealedAt).Milliseconds())
+	switch {
+	case e.timer == nil && urgent:
+		e.timer = time.AfterFunc(0, e.onTimer)
+	case e.timer == nil:
+		e.timer = time.AfterFunc(checkpointAfter, e.onTimer)
+	case urgent && !e.urgent && e.timer.Stop(): // else it is running
+		e.timer.Reset(0)
+	}
+	e.urgent = e.urgent || urgent
+}
+
+// onTimer signs under the lock, and waits for the disk without it.
 func (e *Evidence) onTimer() {
+	e.disk.Lock()
+	defer e.disk.Unlock()
+	e.lock.Lock()
+	file, sync := e.file, e.sync
+	if file == nil {
+		e.lock.Unlock()
+		return
+	}
+	_ = e.checkpoint() // what failed is in failed
+	e.lock.Unlock()
+
+	err := sync(file)
+
 	e.lock.Lock()
 	defer e.lock.Unlock()
-	e.timer = nil
-	if e.file != nil {
-		_ = e.checkpoint() // what failed is in failed
+	e.timer, e.urgent = nil, false
+	if e.file == nil {
+		return // Close has waited for the disk itself
+	}
+	e.lost = err
+	if e.head != e.sealed {
+		e.schedule()
 	}
 }
 
@@ -200,12 +240,8 @@ func (e *Evidence) line(write func(head *abi.Head) ([]byte, int32)) error {
 	return nil
 }
 
-// checkpoint signs all lines so far, and waits for the disk.
+// checkpoint signs all lines so far.
 func (e *Evidence) checkpoint() error {
-	if e.timer != nil {
-		e.timer.Stop()
-		e.timer = nil
-	}
 	if e.head == e.sealed {
 		return nil // no news
 	}
@@ -215,13 +251,8 @@ func (e *Evidence) checkpoint() error {
 		defer runtime.KeepAlive(e.key)
 		return head.Checkpoint(e.key.words, &hedge, e.now().UnixMilli(), e.buffer)
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		e.sealed, e.sealedAt = e.head, e.now()
 	}
-	e.sealed, e.sealedAt = e.head, e.now()
-	if err := e.file.Sync(); err != nil {
-		e.failed = err
-		return fmt.Errorf("imagxp: evidence: %w", err)
-	}
-	return nil
+	return err
 }

@@ -104,7 +104,7 @@ func (b *fetchBudget) occupy(address netip.Addr) (leave func(), err error) {
 }
 
 func network(address netip.Addr, bits4, bits6 int) netip.Prefix {
-	address = address.Unmap().WithZone("")
+	address = inside(address.WithZone(""))
 	bits := bits6
 	if address.Is4() {
 		bits = bits4

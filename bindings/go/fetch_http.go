@@ -88,6 +88,9 @@ func (f *HTTPFetcher) Fetch(ctx context.Context, need Need) (Answer, error) {
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, needKey{}, &need), wholeTimeout)
 	defer cancel()
 	answer, err := f.get(ctx, &need)
+	if errors.Is(err, errCrowded) {
+		return Answer{}, err // not tried: others on that network are not to be condemned by who fills it
+	}
 	if err != nil {
 		return Answer{Outcome: Unreachable, Reason: err.Error()}, nil
 	}
@@ -190,7 +193,7 @@ func (f *HTTPFetcher) reach(host string, configured bool) func(netip.Addr) error
 		switch {
 		case isLoopback(host):
 			good = address.IsLoopback()
-		case within(f.config.Denied, address):
+		case within(f.config.Denied, address), within(f.config.Denied, inside(address)):
 			good = false
 		}
 		if !good {
@@ -200,13 +203,13 @@ func (f *HTTPFetcher) reach(host string, configured bool) func(netip.Addr) error
 	}
 }
 
-// connectOne tries one address after the other, each with its share of the time.
+// connectOne tries one address after the other, each with its share of the time. errCrowded if one that might have answered was not tried.
 func (f *HTTPFetcher) connectOne(ctx context.Context, addresses []netip.Addr, port uint16, check func(netip.Addr) error) (net.Conn, error) {
-	var failed error
+	var failed, crowded error
 	for _, address := range addresses {
 		leave, err := f.budget.occupy(address)
 		if err != nil {
-			failed = err
+			crowded = err
 			continue
 		}
 		attempt, cancel := context.WithTimeout(ctx, connectTimeout/time.Duration(len(addresses)))
@@ -218,7 +221,7 @@ func (f *HTTPFetcher) connectOne(ctx context.Context, addresses []netip.Addr, po
 		leave()
 		failed = err
 	}
-	return nil, failed
+	return nil, errors.Join(crowded, failed)
 }
 
 // placed is a connection and its place in the budget.
@@ -232,8 +235,11 @@ func (p *placed) Close() error {
 	return p.Conn.Close()
 }
 
+// resolver is Go's own: one of C holds a thread for as long as a stranger's name server keeps silent.
+var resolver = net.Resolver{PreferGo: true}
+
 func resolve(ctx context.Context, host string) ([]netip.Addr, error) {
-	return net.DefaultResolver.LookupNetIP(ctx, "ip", host+".") // no search domains
+	return resolver.LookupNetIP(ctx, "ip", host+".") // no search domains
 }
 
 // dialChecked asks once more, of the address that the socket is about to connect to.
@@ -249,6 +255,19 @@ func dialChecked(ctx context.Context, address netip.AddrPort, check func(netip.A
 }
 
 func mayConnect(address netip.Addr) bool { return abi.MayConnect(address.AsSlice()) == abi.OK }
+
+// nat64 is the prefix of IPv6 addresses that lead to the IPv4 address in their last 32 bits (RFC 6052 section 2.1).
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
+// inside is the IPv4 address that an IPv6 one leads to; else the address itself.
+func inside(address netip.Addr) netip.Addr {
+	address = address.Unmap()
+	if !nat64.Contains(address) {
+		return address
+	}
+	bytes := address.As16()
+	return netip.AddrFrom4([4]byte(bytes[12:]))
+}
 
 func within(prefixes []netip.Prefix, address netip.Addr) bool {
 	for _, prefix := range prefixes {

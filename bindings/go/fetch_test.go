@@ -133,6 +133,54 @@ func TestWhomAFetchMayReach(t *testing.T) {
 	if answer, _ := fetcher.Fetch(t.Context(), Need{Kind: AgentManifest, URL: "https://bot.example.com/", MaxLen: 64, Known: true}); answer.Outcome != Unreachable {
 		t.Error("a denied address was reached")
 	}
+	if err := fetcher.reach("bot.example.com", false)(nat64Of(publicAddress)); err == nil {
+		t.Error("a denied address may be reached by NAT64")
+	}
+	fetcher.config.Denied = nil
+	if err := fetcher.reach("bot.example.com", false)(nat64Of(publicAddress)); err != nil {
+		t.Error(err)
+	}
+	if !resolver.PreferGo {
+		t.Error("a name server that keeps silent holds a thread")
+	}
+}
+
+func nat64Of(address string) netip.Addr {
+	as4 := netip.MustParseAddr(address).As4()
+	as16 := nat64.Addr().As16()
+	copy(as16[12:], as4[:])
+	return netip.AddrFrom16(as16)
+}
+
+// A network to which there are too many connections says nothing about a document on it: the visitor comes again.
+func TestACrowdedNetworkCondemnsNobody(t *testing.T) {
+	agent := newTestAgent(t, "bot.example.com")
+	manifest := must(agent.Manifest(Manifest{}))(t)
+	fetcher := tlsFetcher(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(manifest)
+	})
+	for _, address := range []netip.Addr{netip.MustParseAddr(publicAddress), nat64Of(publicAddress)} {
+		fetcher.resolve = func(context.Context, string) ([]netip.Addr, error) { return []netip.Addr{address}, nil }
+		fetcher.budget = newFetchBudget()
+		publisher := small(t, PublisherConfig{Fetcher: fetcher})
+		var leave []func()
+		for range perNetworkMax {
+			leave = append(leave, must(fetcher.budget.occupy(netip.MustParseAddr(publicAddress)))(t))
+		}
+		if _, err := publisher.Check(t.Context(), signedVisit(t, agent, "/a")); !errors.Is(err, ErrIdentityPending) || !errors.Is(err, errCrowded) {
+			t.Errorf("%v: %v", address, err)
+		}
+		for _, one := range leave {
+			one()
+		}
+		fetcher.resolve = func(context.Context, string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr(publicAddress)}, nil
+		}
+		if _, err := publisher.Check(t.Context(), signedVisit(t, agent, "/a")); err != nil {
+			t.Errorf("%v: %v", address, err)
+		}
+	}
 }
 
 // The socket itself refuses, whatever a look-up said before.

@@ -213,12 +213,12 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 // A name is in agent_id only if it is proven; what is not there is empty, not a placeholder left as it was.
 func TestNamesThatAreClaimed(t *testing.T) {
 	for visitor, want := range map[imagxp.Visitor]string{
-		imagxp.VerifiedAgent: "bot.example.com/", imagxp.UnidentifiedBot: "/bot.example.com", imagxp.LikelyHuman: "/bot.example.com",
+		imagxp.VerifiedAgent: "bot.example.com/empty", imagxp.UnidentifiedBot: "empty/bot.example.com", imagxp.LikelyHuman: "empty/bot.example.com",
 	} {
 		replacer := caddy.NewReplacer()
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		tell(r.WithContext(context.WithValue(r.Context(), caddy.ReplacerCtxKey, replacer)), &imagxp.Verdict{Visitor: visitor, AgentID: "bot.example.com"})
-		if got := replacer.ReplaceKnown("{http.imagxp.agent_id}/{http.imagxp.claimed_agent_id}", "?"); got != want {
+		if got := replacer.ReplaceKnown("{http.imagxp.agent_id}/{http.imagxp.claimed_agent_id}", "empty"); got != want {
 			t.Errorf("%s: %s", visitor, got)
 		}
 	}
