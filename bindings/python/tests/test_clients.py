@@ -199,3 +199,15 @@ def test_an_errand_that_fails_is_no_error_of_the_visit(local_agent, domain):
         wallet = Wallet(["http://localhost:1"], max_price="0.01")
         answers = client(local_agent, f"http://{domain.name}/a", wallet=wallet)
         assert answers[0][0] == 402 and wallet.spent == 0
+
+
+def test_a_failure_is_not_remembered_for_long(monkeypatch):
+    from imagxp.visits import UNHEARD, Errand, Reply, Visits
+
+    for reply, asked_again in ((UNHEARD, True), (Reply(503, {}), True), (Reply(404, {}), False)):
+        visits, clock = Visits(Agent.generate("bot.example.com"), "SUMMARY", discover=True), [1000.0]
+        monkeypatch.setattr("imagxp.visits.time.monotonic", lambda clock=clock: clock[0])
+        steps = visits.visit("https://pub.example.com/a")
+        assert isinstance(next(steps), Errand) and steps.send(reply) == {}
+        clock[0] += 61
+        assert isinstance(next(visits.visit("https://pub.example.com/a")), Errand) == asked_again

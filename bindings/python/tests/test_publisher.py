@@ -327,3 +327,19 @@ def test_what_is_read_is_not_freed(monkeypatch):
     pointer = _keys.Snapshot(64).pointer
     gc.collect()
     assert pointer._obj.memory.address == pointer._obj.words
+
+
+def test_a_text_is_no_whitelist():
+    with pytest.raises(TypeError, match="whitelist"):
+        Publisher({}, origin=ORIGIN, store=MemoryStore(64), whitelist="bot.example.com")
+
+
+def test_origins_behind_a_proxy(agent):
+    """By their hosts, with the default port or without, and whatever scheme is left behind TLS."""
+    store = MemoryStore(64, accept_from_ms=0)
+    several = Publisher({"allowRAG": True}, origin=["https://pub.example.com:443", "https://www.example.com"], store=store)
+    several.learn(agent.agent_id, agent.manifest())
+    for scheme, host in (("http", "pub.example.com"), ("https", "pub.example.com:443"), ("http", "PUB.example.com")):
+        assert several.check(several.request("GET", scheme, host, "/a?b=c", agent.sign(URL, "SUMMARY").items())), (scheme, host)
+    stray = several.request("GET", "https", "pub.example.com:8443", "/a?b=c", agent.sign(URL, "SUMMARY").items())
+    assert several.check(stray).code == "RESOURCE_MISMATCH"

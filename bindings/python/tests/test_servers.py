@@ -43,6 +43,8 @@ def test_one_worker(serve, local_agent, command):
         again = get(server, path, local_agent, headers)
         assert (again.status_code, again.json()["error"]) == (403, "REPLAY_DETECTED")
         assert again.headers["content-type"] == "application/json"
+    terms = get(server, "/.well-known/imagxp-policy.json", local_agent, {})
+    assert terms.status_code == 200 and "version" in terms.json() and terms.headers["content-type"] == "application/json"
     stranger = get(server, "/a", local_agent, {})
     assert (stranger.status_code, stranger.json()["error"]) == (401, "IDENTITY_REQUIRED")
     elsewhere = get(server, "/b", local_agent, local_agent.sign(f"{server.origin}/a", "SUMMARY"))

@@ -215,7 +215,7 @@ def test_redis_forgets_no_sooner_than_it_may(agent, redis_server):
     assert publisher.check(visits(agent, 1)[0])
     with redis.Redis(port=redis_server.port) as client:
         (key,) = client.keys("imagxp:*")
-        assert len(key) == len("imagxp:") + 16 and 295_000 < client.pttl(key) <= 302_000
+        assert len(key) == len("imagxp:") + 16 and 297_000 < client.pttl(key) <= 304_000
 
 
 def test_redis_fails_closed(agent, redis_server):
@@ -232,3 +232,56 @@ def test_redis_fails_closed(agent, redis_server):
     assert nobody.check(visits(agent, 1)[0]).code == "REPLAY_STORE_DOWN"
     with pytest.raises(ValueError, match="32 random bytes"):
         RedisStore("redis://127.0.0.1", b"short")
+
+
+def test_redis_that_forgets_is_refused(redis_server):
+    import redis
+
+    with redis.Redis(port=redis_server.port) as client:
+        client.config_set("maxmemory-policy", "volatile-ttl")
+        patient(redis_server)
+        client.config_set("maxmemory", "100mb")
+        with pytest.raises(StoreError, match="noeviction"):
+            patient(redis_server)
+
+
+def test_redis_leaves_the_visa_of_a_replay(agent, redis_server):
+    import redis
+
+    from imagxp.redis import _TAKE
+
+    with redis.Redis(port=redis_server.port) as client:
+        take = client.register_script(_TAKE)
+        assert take(["n1", "v1"], [9000, 9000]) == 0
+        assert take(["n1", "v2"], [9000, 9000]) == 1 and not client.exists("v2")
+        assert take(["n2", "v1"], [9000, 9000]) == 2
+        assert take(["n3"], [9000]) == 0
+
+
+def test_a_file_that_was_never_a_store(agent, tmp_path):
+    """Its maker was killed between the file's length and its first words."""
+    path = tmp_path / "replay"
+    length = len(FileStore(tmp_path / "other", 1024)._map)
+    path.write_bytes(bytes(length))
+    path.chmod(0o600)
+    publisher = knowing(agent, store=FileStore(path, 1024))
+    time.sleep(0.01)
+    request = visits(agent, 1)[0]
+    assert publisher.check(request) and publisher.check(request).code == "REPLAY_DETECTED"
+    FileStore(path, 1024)
+    assert publisher.check(request).code == "REPLAY_DETECTED"
+
+
+def test_a_file_whose_lock_is_held_for_ever(agent, tmp_path, monkeypatch):
+    import fcntl
+
+    monkeypatch.setattr("imagxp.filestore._OPEN_S", 0.05)
+    path = tmp_path / "replay"
+    publisher = knowing(agent, store=FileStore(path, 1024))
+    time.sleep(0.01)
+    with open(path, "rb") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        assert publisher.check(visits(agent, 1)[0]).code == "REPLAY_STORE_DOWN"
+        with pytest.raises(StoreError, match="locked"):
+            FileStore(path, 1024)
+    assert publisher.check(visits(agent, 1)[0])

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from .asgi import remember, request_of, verdicts_of
 from .publisher import Publisher
 from .verdict import Verdict
+from .words import POLICY_PATH
 
 __all__ = ["Refused", "protect"]
 
@@ -34,6 +35,9 @@ class Refused(HTTPException):
 
 def protect(app: FastAPI, publisher: Publisher) -> Callable[[HTTPConnection], Awaitable[Verdict]]:
     """The dependency. A request is checked once by each publisher, however many routes and routers depend on it.
+
+    The application serves this publisher's discovery document, unless it has one already: with several publishers the first
+    is the one whose terms are told, or that of `imagxp.asgi.Middleware`.
 
     What another publisher admitted counts for nothing here: a site that is open to all may have routes that are paid for.
     """
@@ -51,6 +55,12 @@ def protect(app: FastAPI, publisher: Publisher) -> Callable[[HTTPConnection], Aw
     async def answer(_: Any, refused: Any) -> Response:
         verdict: Verdict = refused.verdict
         return Response(verdict.body, verdict.status, dict(verdict.headers))
+
+    discovery = publisher.discovery()
+
+    @app.api_route(POLICY_PATH, methods=["GET", "HEAD"], include_in_schema=False)
+    async def terms() -> Response:
+        return Response(discovery, media_type="application/json")
 
     app.add_exception_handler(Refused, answer)
     return admitted

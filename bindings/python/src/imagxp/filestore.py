@@ -9,6 +9,7 @@ import mmap
 import os
 import stat
 import threading
+import time
 from typing import Any, Union
 
 from ._ffi import lib, lib_gil
@@ -18,6 +19,22 @@ from .errors import HostError, StoreError
 from .stores import _DOWN, _FULL, ReplayStats, Words
 
 __all__ = ["FileStore"]
+
+
+# Seconds to wait for the lock: a stopped process (SIGSTOP, a debugger) that holds it must not stop all others.
+_OPEN_S, _ADMIT_S = 5.0, 1.0
+_HEADER = 512
+
+
+def _locked(file: int, deadline: float) -> bool:
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.0005)
 
 
 class FileStore:
@@ -42,12 +59,14 @@ class FileStore:
         self._lock = threading.Lock()
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+            if not _locked(self._file, time.monotonic() + _OPEN_S):
+                raise StoreError(f"{self.path} is locked by a process that does not go on")
             try:
                 fresh = self._fit()
                 self._map = mmap.mmap(self._file, self._count * 8)
                 self._words = Words(ctypes.addressof(ctypes.c_char.from_buffer(self._map)), self._count)
-                if fresh:
+                # Nothing but zeros: who made it was killed before it was a store. Its header is never zero.
+                if fresh or not any(self._map[:_HEADER]):
                     self._words.new(clock_ms())
                 self._words.stats()
             finally:
@@ -87,12 +106,14 @@ class FileStore:
             self._file = -1
 
     def admit(self, verified: Any, scratch: Any, now_ms: int) -> int:
-        with self._lock:
+        deadline = time.monotonic() + _ADMIT_S
+        if not self._lock.acquire(timeout=_ADMIT_S):
+            return _DOWN
+        try:
             try:
                 found = os.fstat(self._file)
-                if found.st_nlink == 0 or found.st_size < self._count * 8:
+                if found.st_nlink == 0 or found.st_size < self._count * 8 or not _locked(self._file, deadline):
                     return _DOWN
-                fcntl.flock(self._file, fcntl.LOCK_EX)
             except OSError:
                 return _DOWN
             try:
@@ -102,6 +123,8 @@ class FileStore:
                 return status
             finally:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
+        finally:
+            self._lock.release()
 
     async def aadmit(self, verified: Any, scratch: Any, now_ms: int) -> int:
         return self.admit(verified, scratch, now_ms)

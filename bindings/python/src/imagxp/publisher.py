@@ -120,6 +120,10 @@ class Publisher:
         evidence: Optional[EvidenceLog] = None,
         client_addr: Optional[ClientAddr] = None,
     ) -> None:
+        if isinstance(whitelist, (str, bytes)):
+            raise TypeError(
+                "whitelist is a collection of agents, such as {'bot.example.com'}: in a text every part of it would be"
+            )
         self._policy = _parse(policy)
         self._pointer = self._policy.address
         self.development, self._payment_headers = self._terms()
@@ -203,11 +207,10 @@ class Publisher:
         """A request as a server hands it over: `host` is the ``Host`` header, and the origin replaces it."""
         if len(self.origins) == 1:
             scheme, authority = self.origins[0]
-        elif (scheme, host.lower()) in self.origins:
-            authority = host
         else:
-            # Signed for another site: equals no signed resource.
-            scheme = authority = ""
+            # By its host: whoever ends TLS before this server hides the scheme. Another site equals no signed resource.
+            ours = [origin for origin in self.origins if origin[1] == _usual(origin[0], host.lower())] or [("", "")]
+            scheme, authority = next((origin for origin in ours if origin[0] == scheme), ours[0])
         if isinstance(method, bytes):
             return Request(method, scheme.encode(), raw(authority), target, headers, client=client, vouched=self.vouched)
         return Request(method, scheme, authority, target, headers, client=client, vouched=self.vouched)
@@ -381,4 +384,13 @@ def _split(origin: str, development: bool) -> tuple[str, str]:
         raise ValueError(f"{origin!r} is not an origin such as https://pub.example.com")
     if scheme == "http" and not development:
         raise ValueError(f"{origin!r} is an origin of plain http: that is for development mode")
-    return scheme, authority
+    return scheme, _usual(scheme, authority)
+
+
+def _usual(scheme: str, authority: str) -> str:
+    """Without the port that the scheme has anyway (RFC 9110 section 4.2.3).
+
+    >>> _usual("https", "pub.example.com:443"), _usual("http", "localhost:8000")
+    ('pub.example.com', 'localhost:8000')
+    """
+    return authority.removesuffix({"https": ":443", "http": ":80"}.get(scheme, ""))

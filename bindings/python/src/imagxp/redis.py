@@ -1,13 +1,15 @@
 """A replay store for several machines: Redis, through the package `redis` (``pip install imagxp[redis]``).
 
 It is trusted for availability only: it holds keyed tags, neither names nor nonces. It fails closed: without an answer in
-50 ms the request is refused with ``REPLAY_STORE_DOWN``, 503. Asynchronous replication can lose a write at a fail-over: then
-a message can pass twice within the lag.
+50 ms the request is refused with ``REPLAY_STORE_DOWN``, 503. Asynchronous replication can lose a write at a fail-over, and so
+can a restart without ``appendfsync always``: then a message can pass twice. Redis must evict nothing (``maxmemory-policy
+noeviction``): one that does is refused at the start.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import weakref
 from typing import Any
 
@@ -19,13 +21,24 @@ import redis.retry
 
 from . import _ffi
 from ._ffi import lib_gil
-from .errors import number_of
+from .errors import StoreError, number_of
 from .stores import _DOWN
 
 __all__ = ["RedisStore"]
 
+log = logging.getLogger("imagxp.stores")
+
 _OK = _ffi.OK
-_USED = (number_of("REPLAY_DETECTED"), number_of("VISA_USED"))
+_USED = (_OK, number_of("REPLAY_DETECTED"), number_of("VISA_USED"))
+# In one step, and in order: a replay must not use up the visa that it carries.
+_TAKE = """
+for i, key in ipairs(KEYS) do
+  if not redis.call('SET', key, '1', 'NX', 'PX', ARGV[i]) then return i end
+end
+return 0
+"""
+# How far the clock of Redis may run ahead of this one's.
+_SKEW_MS = 2_000
 _TIMEOUT_S = 0.05
 # Once a connection, not once a request.
 _CONNECT_S = 0.25
@@ -47,6 +60,7 @@ class RedisStore:
         self._arguments = {"socket_timeout": _TIMEOUT_S, "socket_connect_timeout": _CONNECT_S, **arguments}
         # One try: a second would double the wait, and a SET that was carried out unheard would look like a replay.
         self._client = redis.Redis.from_url(url, **self._arguments, retry=_no_retry(redis.retry.Retry))
+        self._check()
         self._loops: weakref.WeakKeyDictionary[Any, redis.asyncio.Redis] = weakref.WeakKeyDictionary()
 
     def admit(self, verified: Any, scratch: Any, now_ms: int) -> int:
@@ -54,7 +68,7 @@ class RedisStore:
         if isinstance(tags, int):
             return tags
         try:
-            return _judge(self._fill(self._client.pipeline(transaction=True), tags).execute())
+            return _USED[int(self._client.eval(_TAKE, *_arguments(tags)))]
         except redis.RedisError:
             return _DOWN
 
@@ -63,7 +77,7 @@ class RedisStore:
         if isinstance(tags, int):
             return tags
         try:
-            return _judge(await self._fill(self._of_this_loop().pipeline(transaction=True), tags).execute())
+            return _USED[int(await self._of_this_loop().eval(_TAKE, *_arguments(tags)))]
         except redis.RedisError:
             return _DOWN
 
@@ -89,19 +103,23 @@ class RedisStore:
         status = int(lib_gil.request_tags(verified, scratch, self._secret, tags))
         if status != _OK:
             return status
-        rows = [(self._prefix + bytes(tag.bytes), tag.expiry_s * 1000 - now_ms) for tag in tags if tag.expiry_s]
+        rows = [(self._prefix + bytes(tag.bytes), tag.expiry_s * 1000 - now_ms + _SKEW_MS) for tag in tags if tag.expiry_s]
         return [(key, max(left, 1)) for key, left in rows] or _OK
 
-    @staticmethod
-    def _fill(pipeline: Any, tags: list[tuple[bytes, int]]) -> Any:
-        for key, left_ms in tags:
-            pipeline.set(key, b"1", nx=True, px=left_ms)
-        return pipeline
+    def _check(self) -> None:
+        """Raises `StoreError` for a Redis that would forget nonces when its memory is full: all of them have a time to live."""
+        try:
+            memory: Any = self._client.info("memory")
+        except redis.RedisError as error:
+            log.warning("Redis did not say whether it evicts: maxmemory-policy must be noeviction (%s)", error)
+            return
+        policy = memory.get("maxmemory_policy", "noeviction")
+        if memory.get("maxmemory") and policy != "noeviction":
+            raise StoreError(f"this Redis forgets when it is full (maxmemory-policy {policy}): set noeviction")
 
 
-def _judge(taken: list[Any]) -> int:
-    """The request may pass if the store took every tag."""
-    return next((used for used, took in zip(_USED, taken) if not took), _OK)
+def _arguments(tags: list[tuple[bytes, int]]) -> list[Any]:
+    return [len(tags), *[key for key, _ in tags], *[left_ms for _, left_ms in tags]]
 
 
 def _no_retry(kind: Any) -> Any:

@@ -27,7 +27,7 @@ log = logging.getLogger("imagxp.agent")
 
 # What the answer to an errand may be, bytes and seconds; and how long a discovery is good.
 ERRAND_MAX, ERRAND_S = 65_536, 10.0
-_DISCOVERED_S, _DISCOVERED_MAX = 3_600, 4_096
+_DISCOVERED_S, _UNDISCOVERED_S, _DISCOVERED_MAX = 3_600, 60, 4_096
 # What a new visa mends.
 _STALE_VISA = frozenset(["VISA_USED", "JWT_EXPIRED", "JWT_KEY_UNKNOWN", "VISA_BINDING", "JWT_SUBJECT", "JWT_AUDIENCE"])
 
@@ -122,10 +122,12 @@ class Visits:
             return speaks
         reply = yield Errand("GET", origin + POLICY_PATH, {"Accept": "application/json"})
         speaks = reply.status == 200 and "version" in _object(reply.body)
+        # No answer, or one that something broken gives, says little of the site, and so not for long.
+        answered = speaks or 400 <= reply.status < 500
         with self._lock:
             if len(self._speaks) >= _DISCOVERED_MAX:
                 self._speaks.clear()
-            self._speaks[origin] = (speaks, time.monotonic() + _DISCOVERED_S)
+            self._speaks[origin] = (speaks, time.monotonic() + (_DISCOVERED_S if answered else _UNDISCOVERED_S))
         return speaks
 
     def _buy(self, wallet: Wallet, url: str, reply: Reply) -> Generator[Errand, Reply, Optional[str]]:
