@@ -31,8 +31,12 @@ pub(crate) enum Refusal {
     AlreadySettled,
     /// The dispute window has ended.
     DisputeOver,
+    /// This agent has taken back as many payments as it may for now.
+    RefundLimit,
     /// Too many requests.
     RateLimited,
+    /// No answer in time.
+    TimedOut,
     /// The database does not answer.
     LedgerUnavailable,
     /// Not the operator's token.
@@ -70,7 +74,9 @@ impl Refusal {
             Self::VisaUnknown => "VISA_UNKNOWN",
             Self::AlreadySettled => "ALREADY_SETTLED",
             Self::DisputeOver => "DISPUTE_OVER",
+            Self::RefundLimit => "REFUND_LIMIT",
             Self::RateLimited => "RATE_LIMITED",
+            Self::TimedOut => "TIMED_OUT",
             Self::LedgerUnavailable => "LEDGER_UNAVAILABLE",
             Self::AdminRequired => "ADMIN_REQUIRED",
             Self::KeyMissing => "IDEMPOTENCY_KEY_MISSING",
@@ -100,8 +106,8 @@ impl Refusal {
             Self::VisaUnknown | Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::AdminRequired => StatusCode::UNAUTHORIZED,
-            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Self::SalePending | Self::LedgerUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::RateLimited | Self::RefundLimit => StatusCode::TOO_MANY_REQUESTS,
+            Self::SalePending | Self::TimedOut | Self::LedgerUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -123,6 +129,10 @@ impl Refusal {
             Self::VisaUnknown => "this agent has bought no visa of that name here",
             Self::AlreadySettled => "the payment was settled before by another score",
             Self::DisputeOver => "the visa's dispute window has ended: the payment is the publisher's",
+            Self::RefundLimit => {
+                "this agent has taken back as many payments as this broker allows within 24 hours: send it again later, before the dispute window ends"
+            }
+            Self::TimedOut => "this took too long: send the same request again, it is the same sale",
             Self::RateLimited => "too many requests: slow down",
             Self::LedgerUnavailable => {
                 "the books cannot be written at the moment: send the same request again, it is the same sale"
@@ -145,7 +155,8 @@ impl Refusal {
         match self {
             Self::Identity(error) => error.retry_after_s(),
             Self::SalePending | Self::RateLimited => Some(1),
-            Self::LedgerUnavailable => Some(2),
+            Self::TimedOut | Self::LedgerUnavailable => Some(2),
+            Self::RefundLimit => Some(3_600),
             _ => None,
         }
     }

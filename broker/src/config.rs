@@ -76,6 +76,8 @@ pub struct File {
     trusted_proxies: Vec<String>,
     rate_per_client: Option<u32>,
     rate_per_agent: Option<u32>,
+    refunds_per_day: Option<u32>,
+    jwks_max_age_s: Option<u32>,
     webhook: Option<WebhookEntry>,
     log: Option<Log>,
     log_level: Option<String>,
@@ -115,6 +117,10 @@ pub struct Config {
     pub rate_per_client: u32,
     /// The same for a verified agent.
     pub rate_per_agent: u32,
+    /// Payments that an agent can take back by its feedback within 24 hours; 0: any number.
+    pub refunds_per_day: u32,
+    /// How long verifiers may keep the key set, seconds. A key that is added signs no earlier than that after.
+    pub jwks_max_age_s: u32,
     /// The payment provider.
     pub webhook: Option<Webhook>,
     /// Where keys come from.
@@ -177,6 +183,8 @@ impl Config {
             trusted_proxies: Vec::new(),
             rate_per_client: 0,
             rate_per_agent: 0,
+            refunds_per_day: 0,
+            jwks_max_age_s: 300,
             webhook: None,
             keys: Keys::Generated,
             log: Log::Text,
@@ -206,6 +214,8 @@ impl Config {
             trusted_proxies: ranges(&file.trusted_proxies)?,
             rate_per_client: file.rate_per_client.unwrap_or(50),
             rate_per_agent: file.rate_per_agent.unwrap_or(200),
+            refunds_per_day: file.refunds_per_day.unwrap_or(1_000),
+            jwks_max_age_s: file.jwks_max_age_s.unwrap_or(default.jwks_max_age_s),
             webhook: file.webhook.as_ref().map(|entry| webhook(entry, development)).transpose()?,
             keys: keys(options, &file, development)?,
             log: options.log.or(file.log).unwrap_or_default(),
@@ -224,6 +234,9 @@ impl Config {
             let fix = "write a time no shorter than lifetime_s: whoever may still use a visa may still judge it";
             return Err(Problem::new("dispute_s is shorter than a visa lives", fix));
         }
+        if !(1..=3_600).contains(&self.jwks_max_age_s) {
+            return Err(Problem::new("jwks_max_age_s is out of bounds", "write 1 to 3600 seconds"));
+        }
         let short = |secret: &Zeroizing<Vec<u8>>| secret.len() < SECRET_MIN;
         if self.admin_token.as_ref().is_some_and(short) || self.webhook.as_ref().is_some_and(|hook| short(&hook.secret))
         {
@@ -235,6 +248,26 @@ impl Config {
         };
         if self.currency.as_ref().is_some_and(|currency| !letters(currency)) {
             return Err(Problem::new("currency is no code", "write 3 to 8 upper-case letters, such as USD"));
+        }
+        self.check_development()
+    }
+
+    /// Development mode believes localhost names and gives visas to whoever asks: it is for this machine alone.
+    ///
+    /// # Errors
+    /// It would be open to others.
+    pub(crate) fn check_development(&self) -> Result<(), Problem> {
+        if !self.development {
+            return Ok(());
+        }
+        if !self.listen.ip().is_loopback() {
+            let fix = "listen on 127.0.0.1 or [::1], or leave out --dev";
+            return Err(Problem::new(format!("--dev does not listen on {}: others reach it", self.listen), fix));
+        }
+        let is_loopback = |url: &str| Target::parse(url).is_ok_and(|target| target.is_loopback());
+        if !self.public_url.is_empty() && !is_loopback(&self.public_url) {
+            let fix = "leave out public_url, or write http://localhost:3000; or leave out --dev";
+            return Err(Problem::new("--dev does not sign for a public URL", fix));
         }
         Ok(())
     }
@@ -249,8 +282,10 @@ fn read_file(path: &Path) -> Result<File, Problem> {
     let shown = path.display();
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| Problem::new(format!("{shown}: {error}"), "name a file that can be read"))?;
-    let mut file: File = toml::from_str(&text)
-        .map_err(|error| Problem::new(format!("{shown}: {error}"), "docs/deploy.md lists the settings"))?;
+    let mut file: File = toml::from_str(&text).map_err(|error| {
+        let what = format!("{shown}, line {}: {}", line_of(&text, &error), without_values(error.message()));
+        Problem::new(what, "docs/deploy.md lists the settings")
+    })?;
     // Files are named beside the configuration, wherever the broker is started.
     let beside = |named: &mut PathBuf| {
         if let Some(folder) = path.parent() {
@@ -261,6 +296,20 @@ fn read_file(path: &Path) -> Result<File, Problem> {
     file.admin_token_file.iter_mut().for_each(beside);
     file.webhook.iter_mut().filter_map(|hook| hook.secret_file.as_mut()).for_each(beside);
     Ok(file)
+}
+
+/// The line alone: what it says may be a secret.
+fn line_of(text: &str, error: &toml::de::Error) -> usize {
+    let at = error.span().map_or(0, |span| span.start);
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// Messages show values of a wrong type between double quotes, names of settings between backticks.
+fn without_values(message: &str) -> String {
+    match (message.find('"'), message.rfind('"')) {
+        (Some(first), Some(last)) if first < last => format!("{}\"…{}", &message[..first], &message[last..]),
+        _ => message.to_owned(),
+    }
 }
 
 fn public_url(url: Option<&String>, development: bool) -> Result<String, Problem> {

@@ -10,7 +10,7 @@ use imagxp::{Error, money, spec};
 use serde_json::{Value, json};
 
 use crate::answer::Refusal;
-use crate::ledger::{Settled, State};
+use crate::ledger::{Settled, State, Word};
 use crate::service::{Service, seconds};
 
 impl Service {
@@ -33,12 +33,16 @@ impl Service {
             verify(text, &signer, now, &mut memory).map_err(|_| Refusal::Identity(Error::FeedbackInvalid))?;
         let jti = judgement.visa.ok_or(Refusal::VisaUnnamed)?.to_owned();
         let (outcome, score) = (judgement.outcome, judgement.score);
-        let settled = self.ledger.settle(jti.clone(), agent.agent_id, outcome, score, seconds(now)).await;
-        let settled = settled.map_err(|_| Refusal::LedgerUnavailable)?;
+        let refunds_per_day = self.config.refunds_per_day;
+        let word =
+            Word { jti: jti.clone(), agent: agent.agent_id, outcome, score, now_s: seconds(now), refunds_per_day };
+        let settled = self.ledger.settle(word).await.map_err(|_| Refusal::LedgerUnavailable)?;
         self.agents.follow_up(agent.hints);
         match settled {
-            Settled::Is { state, amount, publisher } => {
-                self.metrics.settled(state.name());
+            Settled::Is { state, amount, publisher, is_new } => {
+                if is_new {
+                    self.metrics.settled(state.name());
+                }
                 tracing::info!(visa = jti, state = state.name(), publisher, "feedback");
                 let amount = json_amount(amount);
                 let message = match state {
@@ -52,6 +56,7 @@ impl Service {
                 }))
             }
             Settled::Otherwise(_) => Err(Refusal::AlreadySettled),
+            Settled::TooMany => Err(Refusal::RefundLimit),
             Settled::TooLate => Err(Refusal::DisputeOver),
             Settled::Unknown => Err(Refusal::VisaUnknown),
         }

@@ -7,6 +7,8 @@
 //! A signed request covers URL, agent, nonce and time, not the body (threats.md RR5): whoever ends TLS in front of this
 //! broker could change publisher and amount of a first request. Of a second one it cannot: the nonce has its sale.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::HeaderMap;
 use imagxp::codec::base64;
@@ -28,7 +30,7 @@ const SAMPLE: (&str, &str, i64) = ("openai.com", "nytimes.com", 1_000);
 impl Service {
     /// The answer's body: `{"token":…,"header_name":"x-imagxp-credential"}`.
     pub(crate) async fn issue_visa(
-        &self,
+        self: &Arc<Self>,
         target: &str,
         headers: &HeaderMap,
         body: Bytes,
@@ -68,12 +70,18 @@ impl Service {
     }
 
     /// Prepaid money first; what it does not suffice for, the provider is asked to pay.
-    async fn sell(&self, sale: Sale) -> Result<Sale, Refusal> {
+    async fn sell(self: &Arc<Self>, sale: Sale) -> Result<Sale, Refusal> {
         match self.ledger.sell(sale.clone()).await.map_err(|_| Refusal::LedgerUnavailable)? {
             Sold::New => Ok(sale),
             Sold::Before(before) => Ok(before),
+            Sold::Refunded => Err(Refusal::PaymentRequired),
             Sold::Conflict => Err(Refusal::SaleConflict),
-            Sold::Unpaid => self.sell_charged(sale).await,
+            Sold::Unpaid => {
+                // A task of its own: what was asked is booked, even if the client hangs up meanwhile.
+                let service = Arc::clone(self);
+                let charging = tokio::spawn(async move { service.sell_charged(sale).await });
+                charging.await.map_err(|_| Refusal::LedgerUnavailable)?
+            }
         }
     }
 
@@ -97,8 +105,10 @@ impl Service {
         match reply {
             Reply::Yes => match self.ledger.sell_charged(sale.clone()).await.map_err(unavailable)? {
                 Sold::New => Ok(sale),
+                Sold::Before(before) => Ok(before),
+                Sold::Conflict => Err(Refusal::SaleConflict),
                 // It took so long that the charge was given up: it is being reversed.
-                _ => Err(Refusal::PaymentRequired),
+                Sold::Unpaid | Sold::Refunded => Err(Refusal::PaymentRequired),
             },
             Reply::No | Reply::Unknown => {
                 let reversing = reply == Reply::Unknown;
@@ -109,7 +119,7 @@ impl Service {
     }
 
     /// The introduction's own walk: a token for its sample agent and publisher, bound to nobody.
-    async fn issue_sample(&self, now: UnixMillis) -> Result<String, Refusal> {
+    async fn issue_sample(self: &Arc<Self>, now: UnixMillis) -> Result<String, Refusal> {
         let nonce: [u8; 16] = imagxp_host::system::random().map_err(|_| Refusal::LedgerUnavailable)?;
         let (agent, publisher, amount) = SAMPLE;
         let keys = self.keys.load();

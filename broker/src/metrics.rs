@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use prometheus::{Encoder as _, Histogram, HistogramOpts, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{Encoder as _, Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+
+use crate::ledger::Backlog;
 
 /// All counters of an instance.
 pub(crate) struct Metrics {
@@ -11,6 +13,8 @@ pub(crate) struct Metrics {
     seconds: Histogram,
     settled: IntCounterVec,
     provider: IntCounterVec,
+    reversing: IntGauge,
+    reversing_age: IntGauge,
 }
 
 impl Metrics {
@@ -24,12 +28,19 @@ impl Metrics {
         let requests = counter("imagxp_broker_requests_total", "Requests by path and code.", &["path", "code"])?;
         let settled = counter("imagxp_broker_settled_total", "Payments settled, by state.", &["state"])?;
         let provider = counter("imagxp_broker_provider_total", "Answers of the payment provider.", &["reply"])?;
+        let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let reversing = gauge("imagxp_broker_reversing", "Charges that the payment provider has not voided yet.")?;
+        let reversing_age = gauge("imagxp_broker_reversing_age_seconds", "Age of the oldest of them.")?;
         let options = HistogramOpts::new("imagxp_broker_issue_seconds", "Time from request to answer of /issue-visa.");
         let seconds = Histogram::with_opts(
             options.buckets(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0]),
         )?;
         registry.register(Box::new(seconds.clone()))?;
-        Ok(Self { registry, requests, seconds, settled, provider })
+        Ok(Self { registry, requests, seconds, settled, provider, reversing, reversing_age })
     }
 
     /// Both labels are constants of this crate: a stranger makes no new series.
@@ -50,6 +61,11 @@ impl Metrics {
 
     pub(crate) fn provider(&self, reply: &'static str) {
         self.provider.with_label_values(&[reply]).inc();
+    }
+
+    pub(crate) fn reversing(&self, backlog: Backlog, now_s: i64) {
+        self.reversing.set(backlog.count);
+        self.reversing_age.set(if backlog.count == 0 { 0 } else { now_s.saturating_sub(backlog.oldest_s) });
     }
 
     pub(crate) fn text(&self) -> String {

@@ -3,7 +3,8 @@
 //! One POST of `{"type":"payment","sale":…,"agent":…,"publisher":…,"amount":"0.001","currency":…}` with
 //! `x-imagxp-webhook-signature: t=<seconds>,v1=<hex HMAC-SHA256 of "<t>.<body>">`. Paid is what answers 200 and
 //! `{"paid":true}` in time. Whatever is not a clear answer counts as not paid and is reversed by a second POST of type
-//! `reversal` with the same `sale`, repeated until it answers 2xx: after it that sale must never be charged.
+//! `reversal` with the same `sale`, repeated ever less often until it answers 2xx: after it that sale must never be
+//! charged.
 
 use std::time::Duration;
 
@@ -73,9 +74,15 @@ impl Provider {
         }
     }
 
-    /// Whether it has taken note that the charge is void.
-    pub(crate) async fn reverse(&self, charge: &Charge) -> bool {
-        matches!(self.post("reversal", charge).await, Ok((200..300, _)))
+    /// Tells it that the charge is void.
+    ///
+    /// # Errors
+    /// Why it has not taken note. 404 and 410 do not say that it has: a wrong URL answers so, too.
+    pub(crate) async fn reverse(&self, charge: &Charge) -> Result<(), String> {
+        match self.post("reversal", charge).await? {
+            (200..300, _) => Ok(()),
+            (status, _) => Err(format!("it answered {status}")),
+        }
     }
 
     async fn post(&self, kind: &str, charge: &Charge) -> Result<(u16, Option<bool>), String> {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use imagxp_host::Settings;
@@ -15,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::admin::AdminToken;
 use crate::config::{Config, Keys, Log, Options};
 use crate::identity::Agents;
+use crate::keys::KeyRing;
 use crate::ledger::{Ledger, Location};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -32,7 +34,12 @@ pub struct Broker {
     writer: oneshot::Receiver<()>,
     /// Books that end with the process.
     scratch: Option<PathBuf>,
+    /// The operator's token is this process's own.
+    is_token_made: bool,
 }
+
+/// Until everything has ended, at the end. What is written down is not lost by going away.
+const FAREWELL: Duration = Duration::from_secs(30);
 
 impl Broker {
     /// Starts it: the books are open and the port is bound when this returns.
@@ -45,10 +52,12 @@ impl Broker {
         let (address, listener) = bound.map_err(|error| {
             Problem::new(format!("{}: {error}", config.listen), "choose another port: --listen 127.0.0.1:3001")
         })?;
+        config.check_development()?;
         if config.public_url.is_empty() {
             config.public_url = format!("http://localhost:{}", address.port());
         }
-        if config.development && config.admin_token.is_none() {
+        let is_token_made = config.development && config.admin_token.is_none();
+        if is_token_made {
             config.admin_token = Some(random_token()?);
         }
         let scratch = if config.database.is_none() { Some(scratch_folder()?) } else { None };
@@ -59,13 +68,12 @@ impl Broker {
                 "see DATABASE_URL, --database",
             )
         })?;
+        claim(&ledger, config.development).await?;
         let service = Arc::new(service(config, keys, ledger)?);
         let (stop, stopped) = watch::channel(false);
-        let tasks = vec![
-            tokio::spawn(server::serve(listener, router(Arc::clone(&service)), stopped.clone())),
-            tokio::spawn(background::run(Arc::clone(&service), stopped)),
-        ];
-        Ok(Self { service, address, stop, tasks, writer, scratch })
+        let mut tasks = background::start(&service, &stopped);
+        tasks.push(tokio::spawn(server::serve(listener, router(Arc::clone(&service)), stopped)));
+        Ok(Self { service, address, stop, tasks, writer, scratch, is_token_made })
     }
 
     /// Where it listens.
@@ -92,13 +100,16 @@ impl Broker {
         self.service.config.admin_token.as_ref().and_then(|token| std::str::from_utf8(token).ok())
     }
 
-    /// Goes on with the keys of this configuration. If anything is wrong with them, those at hand stay.
+    /// Goes on with the keys of this configuration ([`KeyRing::succeed`]). If anything is wrong with them, those at hand
+    /// stay.
     ///
     /// # Errors
-    /// As at start.
+    /// As at start, or a `kid` that named another key before.
     pub fn reload_keys(&self, keys: &Keys) -> Result<(), Problem> {
         if !matches!(keys, Keys::Generated) {
-            self.service.keys.store(Arc::new(keys.read()?));
+            let now = imagxp_host::system::now();
+            let next = self.service.keys.load().succeed(keys.read()?, now, self.service.config.jwks_max_age_s)?;
+            self.service.keys.store(Arc::new(next));
         }
         Ok(())
     }
@@ -106,18 +117,38 @@ impl Broker {
     /// Ends it: no new connections, the requests under way are answered, the books are closed.
     pub async fn stop(self) {
         let _ = self.stop.send(true);
-        for task in self.tasks {
-            let _ = task.await;
+        let ending = async {
+            for task in self.tasks {
+                let _ = task.await;
+            }
+            drop(self.service);
+            let _ = self.writer.await;
+        };
+        if tokio::time::timeout(FAREWELL, ending).await.is_err() {
+            tracing::warn!("not everything had ended in time: the books are as they were last committed");
         }
-        drop(self.service);
-        let _ = self.writer.await;
         if let Some(folder) = self.scratch {
             let _ = std::fs::remove_dir_all(folder);
         }
     }
 }
 
-fn service(config: Config, keys: crate::keys::KeyRing, ledger: Ledger) -> Result<Service, Problem> {
+/// Nobody's money is real in development: such books, and real ones, are not mixed.
+async fn claim(ledger: &Ledger, development: bool) -> Result<(), Problem> {
+    let unclear = |why| Problem::new(format!("the books cannot be read: {why}"), "see DATABASE_URL, --database");
+    match (ledger.claim(development).await.map_err(unclear)?, development) {
+        (true, _) => Ok(()),
+        (false, true) => {
+            let fix = "leave out --database and DATABASE_URL, or name new books; or leave out --dev";
+            Err(Problem::new("these books are a real broker's: --dev does not touch them", fix))
+        }
+        (false, false) => {
+            Err(Problem::new("these books are of development: their money came from nowhere", "name new books"))
+        }
+    }
+}
+
+fn service(config: Config, keys: KeyRing, ledger: Ledger) -> Result<Service, Problem> {
     let settings = settings(config.development)?;
     let provider = config.webhook.clone().map(|hook| Provider {
         target: hook.target,
@@ -220,7 +251,7 @@ fn announce(broker: &Broker) {
         let names: Vec<_> = keys.names().collect();
         lines.push(format!("Keys generated: ES256, kid {} (gone when this process ends)", names.join(", ")));
     }
-    if config.development
+    if broker.is_token_made
         && let Some(token) = broker.admin_token()
     {
         lines.push(format!("Admin token: {token}"));

@@ -20,7 +20,7 @@ use crate::admin::AdminToken;
 use crate::answer::{Refusal, json_response, ok};
 use crate::config::Config;
 use crate::identity::Agents;
-use crate::keys::{JWKS_MAX_AGE_S, KeyRing};
+use crate::keys::KeyRing;
 use crate::ledger::Ledger;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -42,6 +42,8 @@ pub(crate) struct Service {
 const BODY_MAX: usize = 4_096;
 /// From the request to its answer; a payment provider has 20 s at most.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The operator's reports read all of the books.
+const REPORT_PATIENCE: Duration = Duration::from_secs(600);
 
 /// Who asks, as far as the network tells.
 #[derive(Clone, Copy)]
@@ -75,10 +77,13 @@ async fn observe(State(service): Shared, mut request: Request, next: Next) -> Re
     let client = client(&request, &service);
     request.extensions_mut().insert(Client(client));
     let path = request.extensions().get::<MatchedPath>().map_or("other", |path| known(path.as_str()));
-    let response = match service.limits.client(client) {
-        Ok(()) => match tokio::time::timeout(PATIENCE, next.run(request)).await {
+    // Publishers look keys up whatever somebody else behind the same proxy or network asks for.
+    let limited = if path == spec::JWKS_PATH { Ok(()) } else { service.limits.client(client) };
+    let patience = if path == "/admin" { REPORT_PATIENCE } else { PATIENCE };
+    let response = match limited {
+        Ok(()) => match tokio::time::timeout(patience, next.run(request)).await {
             Ok(response) => response,
-            Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
+            Err(_) => Refusal::TimedOut.into_response(),
         },
         Err(refusal) => refusal.into_response(),
     };
@@ -131,7 +136,7 @@ async fn feedback(
 
 async fn jwks(State(service): Shared) -> Response {
     let mut response = json_response(StatusCode::OK, service.keys.load().jwks(imagxp_host::system::now()));
-    let age = format!("public, max-age={JWKS_MAX_AGE_S}");
+    let age = format!("public, max-age={}", service.config.jwks_max_age_s);
     if let Ok(age) = HeaderValue::from_str(&age) {
         response.headers_mut().insert(CACHE_CONTROL, age);
     }

@@ -139,7 +139,7 @@ async fn kill_often(books: &Books, kills: usize) {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let key = key_file(folder.path(), "key.pem", 0o600);
     let config = folder.path().join("broker.toml");
-    std::fs::write(&config, "rate_per_client = 0\nrate_per_agent = 0\n").unwrap();
+    std::fs::write(&config, "rate_per_client = 0\nrate_per_agent = 0\nrefunds_per_day = 0\n").unwrap();
     let (address, url) = (SocketAddr::from(([127, 0, 0, 1], port)), format!("http://localhost:{port}"));
     let start = || {
         let (listen, config) = (address.to_string(), config.to_str().unwrap());

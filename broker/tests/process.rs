@@ -115,6 +115,24 @@ fn what_it_does_not_start_with() {
         let said = with(&["--key", &good, "--config", config.to_str().unwrap()]);
         assert!(said.contains(told), "{text}: {said}");
     }
+    // A line that is wrong is named, and not shown: it may hold a password.
+    for line in
+        ["database = \"postgres://u:secret@h/d", "listen = \"u:secret@h\"", "lifetime_s = \"secret\"", "x = secret"]
+    {
+        std::fs::write(&config, format!("currency = \"USD\"\n{line}\n")).unwrap();
+        let said = with(&["--key", &good, "--config", config.to_str().unwrap()]);
+        assert!(said.contains("line 2") && !said.contains("secret"), "{line}: {said}");
+    }
+    // Development is for this machine alone, and not on a real broker's books.
+    let development = |more: &[&str]| refusal(command(&[&["--dev"], more].concat()));
+    for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
+        assert!(development(&["--listen", listen]).contains("others reach it"), "{listen}");
+    }
+    for url in ["https://broker.example.com", "http://192.0.2.1:3000"] {
+        assert!(development(&["--listen", "127.0.0.1:0", "--public-url", url]).contains("public_url"), "{url}");
+    }
+    let _ran = Process::start(command(&[&url[..], &["--key", &good]].concat()));
+    assert!(development(&["--listen", "127.0.0.1:0", "--database", &books]).contains("a real broker's"));
     // A database that is not there is said so, without its password.
     let away = ["--database", "postgres://user:secret@127.0.0.1:1/x", "--key", &good, "--listen", "127.0.0.1:0"];
     let said = refusal(command(&[&away[..], &["--public-url", "https://broker.example.com"]].concat()));
@@ -141,7 +159,10 @@ async fn a_rotation_without_a_gap() {
     let write = |keys: &str| {
         std::fs::write(
             &config,
-            format!("listen = \"127.0.0.1:{port}\"\ndatabase = \"{}/b.sqlite\"\n{keys}", folder.path().display()),
+            format!(
+                "jwks_max_age_s = 1\nlisten = \"127.0.0.1:{port}\"\ndatabase = \"{}/b.sqlite\"\n{keys}",
+                folder.path().display()
+            ),
         )
     };
     let one = "[[keys]]\nkid = \"one\"\nfile = \"one.pem\"\n";
@@ -161,6 +182,19 @@ async fn a_rotation_without_a_gap() {
     assert_eq!(buy().await, "one", "published before it signs");
     until(async || buy().await == "two").await;
     assert_eq!(jwks().await, both, "the old one stays");
+
+    // One that is no longer configured stays while its visas are good.
+    let two = "[[keys]]\nkid = \"two\"\nfile = \"two.pem\"\n";
+    write(two).unwrap();
+    broker.signal("-HUP");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!((jwks().await, buy().await), (both.to_vec(), "two".to_owned()));
+
+    // A kid names one key for good.
+    write("[[keys]]\nkid = \"one\"\nfile = \"two.pem\"\n").unwrap();
+    broker.signal("-HUP");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!((jwks().await, buy().await), (both.to_vec(), "two".to_owned()));
 
     // What cannot be read changes nothing.
     write("[[keys]]\nfile = \"none.pem\"\n").unwrap();

@@ -35,7 +35,7 @@ function run(args, env = {}) {
 }
 const manifest = (await run(['manifest', '--agent-id', agentId, '--key', agentKey, '--dev'])).out
 
-const config = (keys) => file('broker.toml', `listen = "127.0.0.1:0"\ndatabase = "${join(folder, 'broker.sqlite')}"\n${keys}`)
+const config = (keys) => file('broker.toml', `listen = "127.0.0.1:0"\njwks_max_age_s = 1\ndatabase = "${join(folder, 'broker.sqlite')}"\n${keys}`)
 const first = '[[keys]]\nkid = "one"\nfile = "one.pem"\n'
 const broker = spawn(process.env.IMAGXP, ['broker', '--dev', '--config', config(first)], {
   env: { IMAGXP_BROKER_ADMIN_TOKEN: '0123456789abcdef0123456789abcdef' }, stdio: ['ignore', 'pipe', 'ignore'],

@@ -2,7 +2,7 @@
 //! payment that nobody got a visa for is found and reversed.
 
 use imagxp::policy::Micros;
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, AnyPool};
 
 use super::sql::{number, text};
 
@@ -32,18 +32,41 @@ pub enum Asked {
     Over,
 }
 
-pub(super) async fn open(connection: &mut AnyConnection, charge: &Charge) -> sqlx::Result<Asked> {
-    let insert = "INSERT INTO charges (jti, agent, publisher, amount, at, state) VALUES ($1, $2, $3, $4, $5, 'asked')
-        ON CONFLICT (jti) DO NOTHING";
+/// A charge to reverse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reversal {
+    /// What is void.
+    pub charge: Charge,
+    /// How often the provider was told in vain.
+    pub attempts: i64,
+}
+
+/// What is not reversed yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// So many charges.
+    pub count: i64,
+    /// When the oldest was asked for, seconds since 1970; 0 where there is none.
+    pub oldest_s: i64,
+}
+
+/// `asker` names the call: when it is repeated because the answer to its COMMIT was lost, the charge is still its own.
+pub(super) async fn open(connection: &mut AnyConnection, charge: &Charge, asker: &str) -> sqlx::Result<Asked> {
+    let insert = "INSERT INTO charges (jti, agent, publisher, amount, at, state, asker)
+        VALUES ($1, $2, $3, $4, $5, 'asked', $6) ON CONFLICT (jti) DO NOTHING";
     let Charge { jti, agent, publisher, amount, at_s } = charge.clone();
     let query = sqlx::query(insert).bind(jti.clone()).bind(agent).bind(publisher).bind(amount).bind(at_s);
-    if query.execute(&mut *connection).await?.rows_affected() == 1 {
+    if query.bind(asker.to_owned()).execute(&mut *connection).await?.rows_affected() == 1 {
         return Ok(Asked::New);
     }
-    let select = sqlx::query("SELECT state FROM charges WHERE jti = $1").bind(jti);
-    let state = text(&select.fetch_one(connection).await?, 0)?;
-    // `paid` here means that the first request is just about to answer: the next one finds the visa.
-    Ok(if state == "asked" || state == "paid" { Asked::Pending } else { Asked::Over })
+    let select = sqlx::query("SELECT state, asker FROM charges WHERE jti = $1").bind(jti);
+    let row = select.fetch_one(connection).await?;
+    Ok(match &*text(&row, 0)? {
+        "asked" if text(&row, 1)? == asker => Asked::New,
+        // `paid` here means that the first request is just about to answer: the next one finds the visa.
+        "asked" | "paid" => Asked::Pending,
+        _ => Asked::Over,
+    })
 }
 
 /// From asked to paid, by whoever comes first: false if it was given up meanwhile.
@@ -71,15 +94,29 @@ async fn step(connection: &mut AnyConnection, jti: &str, update: &'static str) -
     Ok(done.rows_affected() == 1)
 }
 
-/// Gives up what was asked before `before_s`, and lists what is to be reversed.
-pub(super) async fn overdue(connection: &mut AnyConnection, before_s: i64) -> sqlx::Result<Vec<Charge>> {
+/// The provider has not taken note: not again before `next_s`.
+pub(super) async fn postpone(connection: &mut AnyConnection, jti: &str, next_s: i64) -> sqlx::Result<()> {
+    let update = "UPDATE charges SET attempts = attempts + 1, next_at = $1 WHERE jti = $2 AND state = 'reversing'";
+    sqlx::query(update).bind(next_s).bind(jti.to_owned()).execute(connection).await.map(drop)
+}
+
+/// Gives up what was asked before `before_s`, and lists what is to be reversed now.
+pub(super) async fn overdue(connection: &mut AnyConnection, before_s: i64, now_s: i64) -> sqlx::Result<Vec<Reversal>> {
     let give_up = "UPDATE charges SET state = 'reversing' WHERE state = 'asked' AND at < $1";
     sqlx::query(give_up).bind(before_s).execute(&mut *connection).await?;
-    let select = "SELECT jti, agent, publisher, amount, at FROM charges WHERE state = 'reversing' ORDER BY at LIMIT 64";
-    let rows = sqlx::query(select).fetch_all(connection).await?;
-    let charge = |row: &_| {
+    let select = "SELECT jti, agent, publisher, amount, at, attempts FROM charges
+        WHERE state = 'reversing' AND next_at <= $1 ORDER BY next_at, at LIMIT 64";
+    let rows = sqlx::query(select).bind(now_s).fetch_all(connection).await?;
+    let reversal = |row: &_| {
         let (jti, agent, publisher) = (text(row, 0)?, text(row, 1)?, text(row, 2)?);
-        Ok(Charge { jti, agent, publisher, amount: number(row, 3)?, at_s: number(row, 4)? })
+        let charge = Charge { jti, agent, publisher, amount: number(row, 3)?, at_s: number(row, 4)? };
+        Ok(Reversal { charge, attempts: number(row, 5)? })
     };
-    rows.iter().map(charge).collect()
+    rows.iter().map(reversal).collect()
+}
+
+pub(super) async fn backlog(reads: &AnyPool) -> sqlx::Result<Backlog> {
+    let select = "SELECT COUNT(*), COALESCE(MIN(at), 0) FROM charges WHERE state = 'reversing'";
+    let row = sqlx::query(select).fetch_one(reads).await?;
+    Ok(Backlog { count: number(&row, 0)?, oldest_s: number(&row, 1)? })
 }

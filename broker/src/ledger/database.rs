@@ -110,12 +110,20 @@ impl Database {
             Dialect::Sqlite => include_str!("../../migrations/2_posting.sqlite.sql"),
             Dialect::Postgres => include_str!("../../migrations/2_posting.postgres.sql"),
         };
-        let steps = [(1, "ledger", include_str!("../../migrations/1_ledger.sql")), (2, "posting", posting)];
+        let steps = [
+            (1, "ledger", include_str!("../../migrations/1_ledger.sql")),
+            (2, "posting", posting),
+            (3, "safety", include_str!("../../migrations/3_safety.sql")),
+        ];
         let step = |(version, name, sql): (i64, &'static str, &'static str)| {
             Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
         };
         let migrator = Migrator::with_migrations(steps.into_iter().map(step).collect());
         let mut connection = self.connect().await?;
+        if self.location.dialect == Dialect::Postgres {
+            // An index of a large table takes its time, and so does waiting for another instance that makes it.
+            connection.execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;
+        }
         migrator.run(&mut connection).await.map_err(|error| Unavailable(error.to_string()))?;
         connection.close().await?;
         Ok(())
@@ -129,11 +137,13 @@ impl Database {
         }
     }
 
-    /// Begins a transaction that sees one moment.
+    /// Begins a transaction that sees one moment. A report may take longer than a sale.
     pub(super) fn snapshot(&self) -> &'static str {
         match self.location.dialect {
             Dialect::Sqlite => "BEGIN",
-            Dialect::Postgres => "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Dialect::Postgres => {
+                "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '10min'"
+            }
         }
     }
 

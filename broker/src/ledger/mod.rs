@@ -8,23 +8,25 @@
 mod charge;
 mod database;
 mod fund;
+mod purpose;
 mod report;
 mod sale;
 mod settle;
 mod sql;
 mod writer;
 
-use imagxp::feedback::Outcome;
+use std::time::Duration;
+
 use imagxp::policy::Micros;
 use sqlx::AnyPool;
 use tokio::sync::{mpsc, oneshot};
 
-pub use charge::{Asked, Charge};
+pub use charge::{Asked, Backlog, Charge, Reversal};
 pub use database::Location;
 pub use fund::Funded;
 pub use report::{Audit, Settlement};
 pub use sale::{Sale, Sold};
-pub use settle::{Settled, State};
+pub use settle::{Settled, State, Word};
 
 use database::Database;
 use writer::{Work, Writer};
@@ -95,7 +97,9 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`]: do not ask it.
     pub async fn open_charge(&self, charge: Charge) -> Booked<Asked> {
-        self.ask(|answer| Work::OpenCharge(charge, answer)).await
+        let asker: [u8; 16] = imagxp_host::system::random().map_err(|error| Unavailable(error.to_string()))?;
+        let asker = asker.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.ask(|answer| Work::OpenCharge(charge, asker, answer)).await
     }
 
     /// Closes an open charge: the provider said no, or (`reversing`) it is not known what it said.
@@ -106,12 +110,28 @@ impl Ledger {
         self.ask(|answer| Work::CloseCharge(jti, reversing, answer)).await
     }
 
-    /// Charges to reverse: those marked so, and those opened before `before_s` by an instance that did not come back.
+    /// Charges to reverse now: those marked so, and those opened before `before_s` by an instance that did not come back.
     ///
     /// # Errors
     /// [`Unavailable`]
-    pub async fn overdue_charges(&self, before_s: i64) -> Booked<Vec<Charge>> {
-        self.ask(|answer| Work::OverdueCharges(before_s, answer)).await
+    pub async fn overdue_charges(&self, before_s: i64, now_s: i64) -> Booked<Vec<Reversal>> {
+        self.ask(|answer| Work::OverdueCharges(before_s, now_s, answer)).await
+    }
+
+    /// The provider has not taken note; it is told again at `next_s`.
+    ///
+    /// # Errors
+    /// [`Unavailable`]
+    pub async fn postpone_reversal(&self, jti: String, next_s: i64) -> Booked<()> {
+        self.ask(|answer| Work::PostponeReversal(jti, next_s, answer)).await
+    }
+
+    /// How much is still to be reversed.
+    ///
+    /// # Errors
+    /// [`Unavailable`]
+    pub async fn backlog(&self) -> Booked<Backlog> {
+        within(READ_PATIENCE, async { Ok(charge::backlog(&self.reads).await?) }).await
     }
 
     /// The provider has taken note that the charge is void.
@@ -126,15 +146,8 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Unavailable`]
-    pub async fn settle(
-        &self,
-        jti: String,
-        agent: String,
-        outcome: Outcome,
-        score: u32,
-        now_s: i64,
-    ) -> Booked<Settled> {
-        self.ask(|answer| Work::Settle { jti, agent, outcome, score, now_s, answer }).await
+    pub async fn settle(&self, word: Word) -> Booked<Settled> {
+        self.ask(|answer| Work::Settle(word, answer)).await
     }
 
     /// Releases payments whose dispute window has ended, so many at a time; how many they were.
@@ -168,7 +181,7 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`]
     pub async fn settlement(&self, publisher: Option<&str>) -> Booked<Vec<Settlement>> {
-        report::settlement(&self.reads, publisher).await
+        within(REPORT_PATIENCE, report::settlement(&self.reads, self.snapshot, publisher)).await
     }
 
     /// What an agent has left to spend; none without an account.
@@ -176,7 +189,7 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`]
     pub async fn balance(&self, agent: &str) -> Booked<Option<Micros>> {
-        report::balance(&self.reads, &agent_account(agent)).await
+        within(READ_PATIENCE, report::balance(&self.reads, &agent_account(agent))).await
     }
 
     /// Adds everything up again.
@@ -184,15 +197,23 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`]
     pub async fn audit(&self) -> Booked<Audit> {
-        report::audit(&self.reads, self.snapshot).await
+        within(REPORT_PATIENCE, report::audit(&self.reads, self.snapshot)).await
     }
 
-    /// Whether the database answers.
+    /// Claims the books for development, or for real; whether they are for that. New books are.
+    ///
+    /// # Errors
+    /// [`Unavailable`]
+    pub async fn claim(&self, development: bool) -> Booked<bool> {
+        self.ask(|answer| Work::Claim(development, answer)).await
+    }
+
+    /// Whether the writer writes, within three seconds.
     ///
     /// # Errors
     /// [`Unavailable`]
     pub async fn ping(&self) -> Booked<()> {
-        report::balance(&self.reads, FUNDING).await.map(drop)
+        within(Duration::from_secs(3), self.ask(Work::Ping)).await
     }
 
     async fn ask<T>(&self, work: impl FnOnce(oneshot::Sender<Booked<T>>) -> Work) -> Booked<T> {
@@ -201,6 +222,16 @@ impl Ledger {
         self.work.send(work(answer)).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
+}
+
+/// A question, and a report on all of the books (the database's own limit is the same).
+const READ_PATIENCE: Duration = Duration::from_secs(15);
+const REPORT_PATIENCE: Duration = Duration::from_secs(600);
+
+/// A host that vanished says nothing, ever.
+async fn within<T>(patience: Duration, reading: impl Future<Output = Booked<T>>) -> Booked<T> {
+    let late = |_| Unavailable("no answer in time".to_owned());
+    tokio::time::timeout(patience, reading).await.map_err(late)?
 }
 
 const FUNDING: &str = "external/funding";

@@ -33,13 +33,19 @@ pub(super) async fn balance(reads: &AnyPool, account: &str) -> Booked<Option<Mic
     Ok(row.map(|row| number(&row, 0)).transpose()?)
 }
 
-pub(super) async fn settlement(reads: &AnyPool, publisher: Option<&str>) -> Booked<Vec<Settlement>> {
+/// In one transaction, so that all of it is of one moment.
+pub(super) async fn settlement(
+    reads: &AnyPool,
+    snapshot: &'static str,
+    publisher: Option<&str>,
+) -> Booked<Vec<Settlement>> {
+    let mut reading = reads.begin_with(snapshot).await?;
     // An empty name stands for all: one text for both questions.
     let wanted = publisher.unwrap_or_default();
     let mut reports = BTreeMap::<String, Settlement>::new();
     let sums = "SELECT publisher, state, COUNT(*), CAST(SUM(amount) AS BIGINT) FROM visas
         WHERE $1 = '' OR publisher = $1 GROUP BY publisher, state";
-    for row in &sqlx::query(sums).bind(wanted.to_owned()).fetch_all(reads).await? {
+    for row in &sqlx::query(sums).bind(wanted.to_owned()).fetch_all(&mut *reading).await? {
         let (name, state, count, sum) = (text(row, 0)?, text(row, 1)?, number(row, 2)?, number(row, 3)?);
         let report = reports.entry(name).or_default();
         report.visas += count;
@@ -52,12 +58,12 @@ pub(super) async fn settlement(reads: &AnyPool, publisher: Option<&str>) -> Book
     let payouts = "SELECT debit, CAST(SUM(amount) AS BIGINT) FROM transfers
         WHERE id LIKE 'payout/%' AND ($1 = '' OR debit = $1) GROUP BY debit";
     let account = publisher.map(publisher_account).unwrap_or_default();
-    for row in &sqlx::query(payouts).bind(account.clone()).fetch_all(reads).await? {
+    for row in &sqlx::query(payouts).bind(account.clone()).fetch_all(&mut *reading).await? {
         let debit = text(row, 0)?;
         reports.entry(name_of(&debit)).or_default().paid_out = number(row, 1)?;
     }
     let owed = "SELECT id, balance FROM accounts WHERE id LIKE 'publisher/%' AND ($1 = '' OR id = $1)";
-    for row in &sqlx::query(owed).bind(account).fetch_all(reads).await? {
+    for row in &sqlx::query(owed).bind(account).fetch_all(&mut *reading).await? {
         let id = text(row, 0)?;
         reports.entry(name_of(&id)).or_default().payable = number(row, 1)?;
     }

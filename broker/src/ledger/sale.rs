@@ -7,6 +7,7 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use super::database::Database;
+use super::settle::State;
 use super::sql::{self, Transfer, number, rows, statement, text};
 use super::{PROVIDER, agent_account, charge, held_account};
 
@@ -62,6 +63,8 @@ pub enum Sold {
     New,
     /// Booked before, as it says.
     Before(Sale),
+    /// Booked before, and refunded since: it is paid for no more.
+    Refunded,
     /// Another sale has this name.
     Conflict,
     /// The money does not suffice.
@@ -81,11 +84,10 @@ pub(super) async fn sell(
     for sale in sales {
         let balance = balances.get_mut(&agent_account(&sale.agent));
         let answer = match (booked.get(&sale.jti), balance) {
-            (Some(before), _) if before.is_same(sale) => Sold::Before(before.clone()),
-            (Some(_), _) => Sold::Conflict,
+            (Some(before), _) => before.again(sale),
             (None, Some(balance)) if *balance >= sale.amount => {
                 *balance -= sale.amount;
-                booked.insert(sale.jti.clone(), sale.clone());
+                booked.insert(sale.jti.clone(), Entry { sale: sale.clone(), state: State::Held });
                 new.push(sale);
                 Sold::New
             }
@@ -102,7 +104,9 @@ pub(super) async fn sell(
 /// Sells what the payment provider pays for: its money passes through the agent's account.
 pub(super) async fn sell_charged(connection: &mut AnyConnection, sale: &Sale) -> sqlx::Result<Sold> {
     if !charge::take(connection, &sale.jti).await? {
-        return Ok(Sold::Unpaid);
+        // Either it was given up, or this very sale is booked, and the answer to its COMMIT was lost.
+        let booked = booked(connection, std::slice::from_ref(sale)).await?;
+        return Ok(booked.get(&sale.jti).map_or(Sold::Unpaid, |before| before.again(sale)));
     }
     let agent = agent_account(&sale.agent);
     let fund = Transfer { id: format!("{}/fund", sale.jti), debit: PROVIDER.to_owned(), credit: agent, ..sale.hold() };
@@ -131,11 +135,33 @@ async fn balances(
 
 const COLUMNS: &str = "jti, agent, publisher, amount, jkt, purpose, iat, lifetime, kid, due";
 
+/// A sale in the books.
+struct Entry {
+    sale: Sale,
+    state: State,
+}
+
+impl Entry {
+    /// What a second request of that name gets.
+    fn again(&self, sale: &Sale) -> Sold {
+        match self.state {
+            _ if !self.sale.is_same(sale) => Sold::Conflict,
+            State::Refunded => Sold::Refunded,
+            State::Held | State::Released => Sold::Before(self.sale.clone()),
+        }
+    }
+}
+
 /// Those that are booked already. Their buyers are locked: no other instance can book one meanwhile.
-async fn booked(connection: &mut AnyConnection, sales: &[Sale]) -> sqlx::Result<HashMap<String, Sale>> {
+async fn booked(connection: &mut AnyConnection, sales: &[Sale]) -> sqlx::Result<HashMap<String, Entry>> {
     let names: Vec<_> = sales.iter().map(|sale| sale.jti.clone()).collect();
-    let found = sql::select_in(connection, &format!("SELECT {COLUMNS} FROM visas WHERE jti"), &names, "").await?;
-    found.iter().map(|row| read(row).map(|sale| (sale.jti.clone(), sale))).collect()
+    let select = format!("SELECT {COLUMNS}, state FROM visas WHERE jti");
+    let found = sql::select_in(connection, &select, &names, "").await?;
+    let booked = |row| {
+        let (sale, state) = (read(row)?, State::of(&text(row, 10)?));
+        Ok((sale.jti.clone(), Entry { sale, state }))
+    };
+    found.iter().map(booked).collect()
 }
 
 fn read(row: &AnyRow) -> sqlx::Result<Sale> {

@@ -1,5 +1,7 @@
 //! Settling: a held payment goes to the publisher, or back to the agent. Once.
 
+use std::collections::BTreeSet;
+
 use imagxp::feedback::Outcome;
 use imagxp::policy::Micros;
 use sqlx::AnyConnection;
@@ -30,7 +32,7 @@ impl State {
         }
     }
 
-    fn of(name: &str) -> Self {
+    pub(super) fn of(name: &str) -> Self {
         match name {
             "released" => Self::Released,
             "refunded" => Self::Refunded,
@@ -50,28 +52,45 @@ pub enum Settled {
         amount: Micros,
         /// For whom it was.
         publisher: String,
+        /// By this word; else it was there before.
+        is_new: bool,
     },
     /// It had been settled before, and otherwise.
     Otherwise(State),
     /// The dispute window has ended.
     TooLate,
+    /// This agent has taken back as many payments as it may for now.
+    TooMany,
     /// This agent has bought no such visa.
     Unknown,
 }
 
+/// A buyer's word on its visa.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// Which visa.
+    pub jti: String,
+    /// Who says so.
+    pub agent: String,
+    /// What it means for the payment.
+    pub outcome: Outcome,
+    /// In millionths.
+    pub score: u32,
+    /// When, seconds since 1970.
+    pub now_s: i64,
+    /// Payments that an agent may take back within 24 hours; 0: any number.
+    pub refunds_per_day: u32,
+}
+
+const DAY_S: i64 = 86_400;
+
 /// Settles by feedback. The same word a second time changes nothing.
-pub(super) async fn settle(
-    connection: &mut AnyConnection,
-    database: &Database,
-    jti: &str,
-    agent: &str,
-    outcome: Outcome,
-    score: u32,
-    now_s: i64,
-) -> sqlx::Result<Settled> {
+pub(super) async fn settle(connection: &mut AnyConnection, database: &Database, word: &Word) -> sqlx::Result<Settled> {
+    let Word { jti, agent, outcome, score, now_s, refunds_per_day } = word;
+    let (score, now_s, refunds_per_day) = (*score, *now_s, i64::from(*refunds_per_day));
     let lock = database.lock();
     let select = format!("SELECT publisher, amount, state, due FROM visas WHERE jti = $1 AND agent = $2{lock}");
-    let found = statement(select).bind(jti.to_owned()).bind(agent.to_owned()).fetch_optional(&mut *connection).await?;
+    let found = statement(select).bind(jti.clone()).bind(agent.clone()).fetch_optional(&mut *connection).await?;
     let Some(row) = found else { return Ok(Settled::Unknown) };
     let (publisher, amount, state) = (text(&row, 0)?, number(&row, 1)?, State::of(&text(&row, 2)?));
     let wanted = match outcome {
@@ -80,7 +99,7 @@ pub(super) async fn settle(
         Outcome::Unchanged => state,
     };
     if state == wanted {
-        return Ok(Settled::Is { state, amount, publisher });
+        return Ok(Settled::Is { state, amount, publisher, is_new: false });
     }
     if state != State::Held {
         return Ok(Settled::Otherwise(state));
@@ -88,12 +107,24 @@ pub(super) async fn settle(
     if number(&row, 3)? <= now_s {
         return Ok(Settled::TooLate);
     }
+    if wanted == State::Refunded
+        && refunds_per_day > 0
+        && refunds(connection, agent, now_s - DAY_S).await? >= refunds_per_day
+    {
+        return Ok(Settled::TooMany);
+    }
     let to = if wanted == State::Released { publisher_account(&publisher) } else { agent_account(agent) };
-    move_held(connection, vec![settlement(jti, agent, to, amount, now_s)]).await?;
-    let update = "UPDATE visas SET state = $1, score = $2 WHERE jti = $3";
-    let update = sqlx::query(update).bind(wanted.name()).bind(i64::from(score)).bind(jti.to_owned());
+    move_held(connection, database, vec![settlement(jti, agent, to, amount, now_s)]).await?;
+    let update = "UPDATE visas SET state = $1, score = $2, settled = $3 WHERE jti = $4";
+    let update = sqlx::query(update).bind(wanted.name()).bind(i64::from(score)).bind(now_s).bind(jti.clone());
     update.execute(connection).await?;
-    Ok(Settled::Is { state: wanted, amount, publisher })
+    Ok(Settled::Is { state: wanted, amount, publisher, is_new: true })
+}
+
+async fn refunds(connection: &mut AnyConnection, agent: &str, after_s: i64) -> sqlx::Result<i64> {
+    let select = "SELECT COUNT(*) FROM visas WHERE state = 'refunded' AND agent = $1 AND settled > $2";
+    let row = sqlx::query(select).bind(agent.to_owned()).bind(after_s).fetch_one(connection).await?;
+    number(&row, 0)
 }
 
 /// Payments released in one transaction, at most.
@@ -116,7 +147,7 @@ pub(super) async fn release_due(
         transfers.push(settlement(&jti, &agent, to, number(row, 3)?, now_s));
         names.push(jti);
     }
-    move_held(connection, transfers).await?;
+    move_held(connection, database, transfers).await?;
     for piece in sql::pieces(&names) {
         let list = sql::list(piece.len());
         let mut query = statement(format!("UPDATE visas SET state = 'released' WHERE jti IN ({list})"));
@@ -133,8 +164,12 @@ fn settlement(jti: &str, agent: &str, to: String, amount: Micros, now_s: i64) ->
     Transfer { id: format!("{jti}/settle"), debit: held_account(agent), credit: to, amount, at: now_s }
 }
 
-async fn move_held(connection: &mut AnyConnection, transfers: Vec<Transfer>) -> sqlx::Result<()> {
-    let accounts = transfers.iter().map(|transfer| transfer.credit.clone()).collect();
-    sql::make_accounts(connection, accounts).await?;
+/// All accounts are locked before the first statement posts, in the order of their names, as sales lock theirs.
+async fn move_held(connection: &mut AnyConnection, database: &Database, transfers: Vec<Transfer>) -> sqlx::Result<()> {
+    sql::make_accounts(connection, transfers.iter().map(|transfer| transfer.credit.clone()).collect()).await?;
+    let legs = transfers.iter().flat_map(|transfer| [transfer.debit.clone(), transfer.credit.clone()]);
+    let accounts: Vec<_> = legs.collect::<BTreeSet<_>>().into_iter().collect();
+    let tail = format!(" ORDER BY id{}", database.lock());
+    sql::select_in(connection, "SELECT id FROM accounts WHERE id", &accounts, &tail).await?;
     sql::book(connection, &transfers).await
 }

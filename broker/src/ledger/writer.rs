@@ -1,15 +1,17 @@
 //! The one task of an instance that writes. Sales that wait together are committed together, so that the disk is waited
 //! for once; everything else has a transaction of its own.
 
-use imagxp::feedback::Outcome;
+use std::time::Duration;
+
 use sqlx::{AnyConnection, Executor as _};
 use tokio::sync::{mpsc, oneshot};
 
-use super::charge::{self, Asked, Charge};
+use super::charge::{self, Asked, Charge, Reversal};
 use super::database::Database;
 use super::fund::{self, Funded};
+use super::purpose;
 use super::sale::{self, Sale, Sold};
-use super::settle::{self, Settled};
+use super::settle::{self, Settled, Word};
 use super::sql::Transfer;
 use super::{Booked, Unavailable};
 
@@ -19,19 +21,24 @@ type Answer<T> = oneshot::Sender<Booked<T>>;
 pub(super) enum Work {
     Sell(Sale, Answer<Sold>),
     SellCharged(Sale, Answer<Sold>),
-    OpenCharge(Charge, Answer<Asked>),
+    OpenCharge(Charge, String, Answer<Asked>),
     CloseCharge(String, bool, Answer<()>),
-    OverdueCharges(i64, Answer<Vec<Charge>>),
+    OverdueCharges(i64, i64, Answer<Vec<Reversal>>),
     ChargeReversed(String, Answer<()>),
-    Settle { jti: String, agent: String, outcome: Outcome, score: u32, now_s: i64, answer: Answer<Settled> },
+    PostponeReversal(String, i64, Answer<()>),
+    Settle(Word, Answer<Settled>),
     ReleaseDue(i64, Answer<usize>),
     Fund(Transfer, Answer<Funded>),
+    Claim(bool, Answer<bool>),
+    Ping(Answer<()>),
 }
 
 /// Sales of one transaction, at most.
 const BATCH: usize = 256;
 /// Times that a transaction is tried: another instance may have been first, or the connection has been lost.
 const TRIES: u32 = 4;
+/// For one of them, beyond what the database allows a statement: a host that vanished says nothing, ever.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(super) struct Writer {
     database: Database,
@@ -92,23 +99,23 @@ impl Writer {
             Work::SellCharged(sale, answer) => {
                 let _ = answer.send(self.transact(async |c, _| sale::sell_charged(c, &sale).await).await);
             }
-            Work::OpenCharge(charge, answer) => {
-                let _ = answer.send(self.transact(async |c, _| charge::open(c, &charge).await).await);
+            Work::OpenCharge(charge, asker, answer) => {
+                let _ = answer.send(self.transact(async |c, _| charge::open(c, &charge, &asker).await).await);
             }
             Work::CloseCharge(jti, reversing, answer) => {
                 let _ = answer.send(self.transact(async |c, _| charge::close(c, &jti, reversing).await).await);
             }
-            Work::OverdueCharges(before_s, answer) => {
-                let _ = answer.send(self.transact(async |c, _| charge::overdue(c, before_s).await).await);
+            Work::OverdueCharges(before_s, now_s, answer) => {
+                let _ = answer.send(self.transact(async |c, _| charge::overdue(c, before_s, now_s).await).await);
             }
             Work::ChargeReversed(jti, answer) => {
                 let _ = answer.send(self.transact(async |c, _| charge::reversed(c, &jti).await).await);
             }
-            Work::Settle { jti, agent, outcome, score, now_s, answer } => {
-                let settling = async |c: &mut AnyConnection, database: &Database| {
-                    settle::settle(c, database, &jti, &agent, outcome, score, now_s).await
-                };
-                let _ = answer.send(self.transact(settling).await);
+            Work::PostponeReversal(jti, next_s, answer) => {
+                let _ = answer.send(self.transact(async |c, _| charge::postpone(c, &jti, next_s).await).await);
+            }
+            Work::Settle(word, answer) => {
+                let _ = answer.send(self.transact(async |c, database| settle::settle(c, database, &word).await).await);
             }
             Work::ReleaseDue(now_s, answer) => {
                 let _ =
@@ -117,20 +124,31 @@ impl Writer {
             Work::Fund(transfer, answer) => {
                 let _ = answer.send(self.transact(async |c, database| fund::book(c, database, &transfer).await).await);
             }
+            Work::Claim(development, answer) => {
+                let _ = answer.send(self.transact(async |c, _| purpose::claim(c, development).await).await);
+            }
+            // Whoever has stopped waiting has seen enough: nothing piles up while the database is away.
+            Work::Ping(answer) if answer.is_closed() => {}
+            Work::Ping(answer) => {
+                let _ = answer.send(self.transact(async |c, _| c.execute("SELECT 1").await.map(drop)).await);
+            }
         }
     }
 
     /// One transaction, committed when this returns. It is tried again where the database says that it was in
-    /// another's way, and with a new connection where the old one is gone: every work is the same the second time.
+    /// another's way, and with a new connection where the old one is gone. The answer to a COMMIT may be lost, too: every
+    /// work finds what it has booked before, and says the same the second time.
     async fn transact<T>(&mut self, work: impl AsyncFn(&mut AnyConnection, &Database) -> sqlx::Result<T>) -> Booked<T> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.attempt(&work).await {
+            // What is given up here takes its connection along: nobody knows what state that is in.
+            let attempt = tokio::time::timeout(PATIENCE, self.attempt(&work)).await;
+            match attempt.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))) {
                 Ok(done) => return Ok(done),
                 Err(error) if tries < TRIES && is_passing(&error) => {
                     tracing::debug!(%error, "transaction repeated");
-                    tokio::time::sleep(std::time::Duration::from_millis(20 << tries)).await;
+                    tokio::time::sleep(Duration::from_millis(20 << tries)).await;
                 }
                 Err(error) => {
                     tracing::error!(%error, "the ledger cannot be written");

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses a part")]
 
 pub mod process;
+pub mod proxy;
 
 use std::net::SocketAddr;
 
@@ -28,6 +29,10 @@ pub struct Books {
 impl Books {
     pub fn location(&self) -> Location {
         Location::parse(&self.url).unwrap()
+    }
+
+    pub fn at(url: String) -> Self {
+        Self { url, _folder: None }
     }
 
     pub fn is_postgres(&self) -> bool {
