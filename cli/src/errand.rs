@@ -56,12 +56,13 @@ impl Broker {
         path: &str,
         agent: &keys::Agent,
         purpose: Purpose,
+        nonce: &[u8; 16],
         body: String,
     ) -> Result<Answer, Failure> {
         let target = self.page(path)?;
         let url = target.url();
         let claims = Claims { agent_id: agent.name(self.dev)?, resource: &url, purpose, ads_displayed: false };
-        let headers = sign::sign(&agent.key_pair()?, &claims, None, system::now())?;
+        let headers = sign::sign_with(&agent.key_pair()?, &claims, nonce, system::now())?;
         self.send(http::Method::POST, &target, &headers, body)
     }
 

@@ -15,11 +15,21 @@ pub(crate) fn sign(
     visa: Option<&str>,
     now: UnixMillis,
 ) -> Result<Vec<(&'static str, String)>, Failure> {
-    let (nonce, hedge) = (random::bytes()?, random::bytes::<32>()?);
-    let mut out = [0; SignedHeaders::BYTES_MAX];
-    let signing = Signing { hedge: &hedge, check: true };
-    let signed = sign_request(key, claims, &nonce, now, signing, &mut out).map_err(Failure::of)?;
-    let mut headers: Vec<_> = signed.iter().map(|(name, value)| (name, value.to_owned())).collect();
+    let mut headers = sign_with(key, claims, &random::bytes()?, now)?;
     headers.extend(visa.map(|visa| (spec::header::CREDENTIAL, visa.trim().to_owned())));
     Ok(headers)
+}
+
+/// The same with a nonce of the caller's: what is repeated with it is the same request.
+pub(crate) fn sign_with(
+    key: &KeyPair,
+    claims: &Claims<'_>,
+    nonce: &[u8; 16],
+    now: UnixMillis,
+) -> Result<Vec<(&'static str, String)>, Failure> {
+    let hedge = random::bytes::<32>()?;
+    let mut out = [0; SignedHeaders::BYTES_MAX];
+    let signing = Signing { hedge: &hedge, check: true };
+    let signed = sign_request(key, claims, nonce, now, signing, &mut out).map_err(Failure::of)?;
+    Ok(signed.iter().map(|(name, value)| (name, value.to_owned())).collect())
 }
