@@ -28,8 +28,7 @@ type ReplayStats struct {
 }
 
 // replayCache is the nonces of this process: one for all goroutines, under one lock that is held for well under a microsecond.
-// It is not sharded: a visa of single use must meet its first use whichever agent sends it, and on two cores the lock does
-// not show (benches/go).
+// It is not sharded: a visa of single use must meet its first use whichever agent sends it.
 type replayCache struct {
 	lock  sync.Mutex
 	words []uint64
