@@ -1,7 +1,11 @@
 """The HTTP clients against real servers: each request, retry and redirect is signed anew; visas are bought where asked."""
 
 import asyncio
+import contextlib
+import itertools
 import json
+import socket
+import threading
 from decimal import Decimal
 
 import pytest
@@ -75,6 +79,86 @@ def test_each_request_is_signed_anew(serve, local_agent, client):
     url = f"{server.origin}/a?b=c d#part".replace(" ", "%20")
     for status, text in client(local_agent, url):
         assert status == 200 and json.loads(text)["agent"] == local_agent.agent_id
+
+
+def endless():
+    """A server that refuses with a body that has no end."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def run():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection, contextlib.suppress(OSError):
+                    connection.recv(65_536)
+                    connection.sendall(b"HTTP/1.1 403 No\r\n\r\n")
+                    while True:
+                        connection.sendall(b"x" * 65_536)
+
+    threading.Thread(target=run, daemon=True).start()
+    return listener
+
+
+def test_no_more_of_a_refusal_is_read_than_must_be(local_agent):
+    listener = endless()
+    url = f"http://localhost:{listener.getsockname()[1]}/a"
+    from imagxp.aiohttp import Middleware
+    from imagxp.httpx import Auth
+    from imagxp.requests import Auth as RequestsAuth
+
+    with httpx.Client(auth=Auth(local_agent, "SUMMARY"), trust_env=False) as client:
+        with client.stream("GET", url) as answer:
+            read = b"".join(itertools.islice(answer.iter_raw(1000), 100))
+            assert answer.status_code == 403 and read == b"x" * 100_000, "nothing is lost by the peek"
+
+    async def by_async():
+        async with httpx.AsyncClient(auth=Auth(local_agent, "SUMMARY"), trust_env=False) as client:
+            async with client.stream("GET", url) as answer:
+                pieces = answer.aiter_raw(10_000)
+                read = [await pieces.__anext__() for _ in range(10)]
+                await pieces.aclose()
+                assert answer.status_code == 403 and b"".join(read) == b"x" * 100_000
+        async with aiohttp.ClientSession(middlewares=[Middleware(local_agent, "SUMMARY")]) as session:
+            async with session.get(url) as answer:
+                assert answer.status == 403 and await answer.content.readexactly(100_000)
+
+    asyncio.run(asyncio.wait_for(by_async(), 60))
+    with requests.Session() as session:
+        session.auth, session.trust_env = RequestsAuth(local_agent, "SUMMARY"), False
+        with session.get(url, stream=True) as answer:
+            assert answer.status_code == 403 and len(answer.raw.read(100_000)) == 100_000
+    listener.close()
+
+
+def test_redirects_that_are_not_followed(local_agent, domain, elsewhere):
+    """No errand goes where nobody follows, and no Location is an error of the visit."""
+    domain.answers["/a"] = (302, {"Location": f"http://{elsewhere.name}/b"}, b"")
+    domain.answers["/.well-known/imagxp-policy.json"] = (200, {}, b'{"version":"1.1"}')
+    assert by_requests(local_agent, f"http://{domain.name}/a", discover=True) == [(302, "")] * 2
+    assert elsewhere.asked == []
+    elsewhere.answers["/.well-known/imagxp-policy.json"] = (200, {}, b'{"version":"1.1"}')
+    elsewhere.answers["/b"] = (401, {}, b"{}")
+    assert by_requests(local_agent, f"http://{domain.name}/a", hops=1, discover=True)[0][0] == 401
+    signed = ["x-imagxp-payload" in headers for _, path, headers in elsewhere.seen if path == "/b"]
+    assert signed == [False, True, True], "discovered once it had refused, and known the second time"
+    domain.answers["/a"] = (302, {"Location": f"http://{elsewhere.name}/" + "x" * 3000}, b"")
+    elsewhere.seen.clear()
+    assert by_requests(local_agent, f"http://{domain.name}/a", hops=1)[0][0] == 404
+    assert not [name for name in elsewhere.seen[0][2] if name.startswith("x-imagxp")]
+
+
+def test_an_errand_has_nothing_of_the_session(local_agent, domain):
+    from imagxp.aiohttp import Middleware
+
+    async def run():
+        middlewares = [Middleware(local_agent, "SUMMARY", discover=True)]
+        headers = {"Authorization": "Bearer secret", "Cookie": "secret=1"}
+        async with aiohttp.ClientSession(middlewares=middlewares, headers=headers) as session:
+            await session.get(f"http://{domain.name}/a")
+
+    asyncio.run(run())
+    (errand,) = [headers for _, path, headers in domain.seen if path.endswith("policy.json")]
+    assert "authorization" not in errand and "cookie" not in errand
 
 
 @every_client

@@ -12,7 +12,7 @@ from typing import Any, Union
 import aiohttp
 
 from .agent import Agent
-from .visits import ERRAND_MAX, ERRAND_S, UNHEARD, UNSENT, Errand, Reply, Visits, reads_body
+from .visits import ERRAND_MAX, ERRAND_S, PEEK_MAX, UNHEARD, UNSENT, Errand, Reply, Visits, reads_body
 from .words import OURS, Purpose, user_agent_of
 
 __all__ = ["Middleware"]
@@ -35,7 +35,9 @@ class Middleware:
                     response.release()
                 _sign(request, step)
                 response = await handler(request)
-                body = await response.read() if reads_body(response.status) else b""
+                # What has no length, or a greater one, is left to whoever wants it: it may have no end.
+                short = response.content_length is not None and response.content_length <= PEEK_MAX
+                body = await response.read() if short and reads_body(response.status) else b""
                 reply = Reply(response.status, response.headers, body)
             try:
                 step = steps.send(reply)
@@ -54,22 +56,21 @@ def _sign(request: aiohttp.ClientRequest, headers: dict[str, str]) -> None:
 
 async def _errand(session: aiohttp.ClientSession, errand: Errand) -> Reply:
     headers = {"User-Agent": user_agent_of(), **errand.headers}
-    timeout = aiohttp.ClientTimeout(total=ERRAND_S)
     try:
-        # Without middlewares: it is signed already.
-        async with session.request(
-            errand.method,
-            errand.url,
-            headers=headers,
-            data=errand.body or None,
-            timeout=timeout,
-            allow_redirects=False,
-            middlewares=(),
-        ) as response:
-            body = b""
-            while len(body) < ERRAND_MAX and (more := await response.content.read(ERRAND_MAX - len(body))):
-                body += more
-            return Reply(response.status, response.headers, body)
+        # The session's connections, and nothing else of it: its headers, cookies and passwords are not for a broker.
+        async with aiohttp.ClientSession(
+            connector=session.connector,
+            connector_owner=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=ERRAND_S),
+        ) as own:
+            async with own.request(
+                errand.method, errand.url, headers=headers, data=errand.body or None, allow_redirects=False
+            ) as response:
+                body = b""
+                while len(body) < ERRAND_MAX and (more := await response.content.read(ERRAND_MAX - len(body))):
+                    body += more
+                return Reply(response.status, response.headers, body)
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL):
         return UNSENT
     except (aiohttp.ClientError, asyncio.TimeoutError):

@@ -8,13 +8,13 @@ next site nothing of ours, and where that one refuses, the last site is asked ag
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
 from typing import Any, Optional, Union
 
 import httpx
 
 from .agent import Agent
-from .visits import ERRAND_MAX, ERRAND_S, UNHEARD, UNSENT, Errand, Reply, Visits, reads_body
+from .visits import ERRAND_MAX, ERRAND_S, PEEK_MAX, UNHEARD, UNSENT, Errand, Reply, Visits, reads_body
 from .words import OURS, Purpose, user_agent_of
 
 __all__ = ["Auth"]
@@ -55,7 +55,7 @@ class Auth(httpx.Auth):
             else:
                 answer = yield step
                 if reads_body(answer.status_code):
-                    answer.read()
+                    _peek(answer)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         flow = self._flow(request)
@@ -70,7 +70,7 @@ class Auth(httpx.Auth):
             else:
                 answer = yield step
                 if reads_body(answer.status_code):
-                    await answer.aread()
+                    await _apeek(answer)
 
     def _flow(self, request: httpx.Request) -> Flow:
         response = yield from self._visit(request)
@@ -90,7 +90,7 @@ class Auth(httpx.Auth):
                 reply = yield step
             else:
                 response = yield _signed(request, step)
-                body = response.content if reads_body(response.status_code) else b""
+                body = response.content if response.is_closed and reads_body(response.status_code) else b""
                 reply = Reply(response.status_code, response.headers, body)
             try:
                 step = steps.send(reply)
@@ -126,6 +126,58 @@ class Auth(httpx.Auth):
             return UNSENT
         except httpx.HTTPError:
             return UNHEARD
+
+
+class _Rest(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """What was peeked at, and the rest behind it."""
+
+    def __init__(self, head: list[bytes], rest: Any, stream: Any) -> None:
+        self._head, self._rest, self._stream = head, rest, stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._head
+        yield from self._rest
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._head:
+            yield piece
+        async for piece in self._rest:
+            yield piece
+
+    def close(self) -> None:
+        self._stream.close()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def _peek(response: httpx.Response) -> None:
+    """Reads a body that is as short as a refusal, and leaves a longer one to whoever wants it."""
+    if response.is_closed:
+        return
+    stream: Any = response.stream
+    rest, head = iter(stream), []
+    for piece in rest:
+        head.append(piece)
+        if sum(map(len, head)) > PEEK_MAX:
+            response.stream = _Rest(head, rest, stream)
+            return
+    response.stream = _Rest(head, iter(()), stream)
+    response.read()
+
+
+async def _apeek(response: httpx.Response) -> None:
+    if response.is_closed:
+        return
+    stream: Any = response.stream
+    rest, head = stream.__aiter__(), []
+    async for piece in rest:
+        head.append(piece)
+        if sum(map(len, head)) > PEEK_MAX:
+            response.stream = _Rest(head, rest, stream)
+            return
+    response.stream = _Rest(head, rest, stream)
+    await response.aread()
 
 
 class _Headers(httpx.Headers):

@@ -5,7 +5,7 @@ session.auth = imagxp.requests.Auth(Agent.from_env(), "RAG_RETRIEVAL")
 
 from __future__ import annotations
 
-from typing import Any, Union
+from typing import Any, Optional, Union
 from urllib.parse import urljoin, urlparse
 
 import requests
@@ -14,7 +14,8 @@ from requests.utils import requote_uri
 from urllib3.exceptions import NewConnectionError
 
 from .agent import Agent
-from .visits import ERRAND_MAX, ERRAND_S, UNHEARD, UNSENT, Errand, Reply, Visits, reads_body
+from .errors import ImagxpError
+from .visits import ERRAND_MAX, ERRAND_S, PEEK_MAX, UNHEARD, UNSENT, Errand, Reply, Steps, Visits, reads_body
 from .words import OURS, Purpose, user_agent_of
 
 __all__ = ["Auth"]
@@ -42,21 +43,51 @@ class _Visit:
         request = response.request
         response = self._go_on(response, **arguments)
         if response.is_redirect:
-            # Session.resolve_redirects sends a copy of this request to the next URL.
-            self._begin(request, _next_url(response))
+            # Session.resolve_redirects makes the next request as a copy of this one, whether it is to be sent or not.
+            _sign(request, self._begin_next(response))
         return response
 
     def _begin(self, request: requests.PreparedRequest, url: str) -> None:
-        self._steps = self._visits.visit(url)
+        self._held: Optional[Errand] = None
+        self._steps: Optional[Steps] = self._visits.visit(url)
         _sign(request, self._run_errands(next(self._steps)))
 
-    def _go_on(self, response: requests.Response, **arguments: Any) -> requests.Response:
+    def _begin_next(self, response: requests.Response) -> dict[str, str]:
+        """The headers for where a redirect leads; none for what cannot be signed, or would take an errand first.
+
+        Nobody may follow it: so an errand is held back until that site has refused.
+        """
+        self._held = self._steps = None
         try:
-            headers = self._run_errands(self._steps.send(_reply(response)))
-        except StopIteration:
-            return response
-        # Drained, so that the connection can be used again.
-        _ = response.content
+            steps = self._visits.visit(_next_url(response))
+            step = next(steps)
+        except (ImagxpError, ValueError):
+            return {}
+        self._steps = steps
+        if isinstance(step, Errand):
+            self._held = step
+            return {}
+        return step
+
+    def _go_on(self, response: requests.Response, **arguments: Any) -> requests.Response:
+        while self._steps is not None:
+            held, self._held = self._held, None
+            if held is not None and not reads_body(response.status_code):
+                return response
+            try:
+                step = held or self._steps.send(_reply(response, arguments.get("stream", False)))
+                headers = self._run_errands(step)
+            except StopIteration:
+                return response
+            if held is not None and not headers:
+                return response
+            response = self._again(response, headers, **arguments)
+        return response
+
+    def _again(self, response: requests.Response, headers: dict[str, str], **arguments: Any) -> requests.Response:
+        # Drained, so that the connection can be used again, unless it may have no end.
+        if _is_short(response):
+            _ = response.content
         response.close()
         again = response.request.copy()
         again.hooks = {"response": []}
@@ -78,6 +109,7 @@ class _Visit:
                 reply = UNSENT if isinstance(reason, NewConnectionError) else UNHEARD
             except requests.RequestException:
                 reply = UNHEARD
+            assert self._steps is not None
             step = self._steps.send(reply)
         headers: dict[str, str] = step
         return headers
@@ -92,8 +124,14 @@ def _errand(errand: Errand) -> Reply:
         return Reply(response.status_code, response.headers, body)
 
 
-def _reply(response: requests.Response) -> Reply:
-    body = response.content if reads_body(response.status_code) else b""
+def _is_short(response: requests.Response) -> bool:
+    length = response.headers.get("Content-Length", "")
+    return length.isdecimal() and int(length) <= PEEK_MAX
+
+
+def _reply(response: requests.Response, streams: bool) -> Reply:
+    """Where the caller streams, what has no length or a greater one is left to him: it may have no end."""
+    body = response.content if reads_body(response.status_code) and (_is_short(response) or not streams) else b""
     return Reply(response.status_code, response.headers, body)
 
 

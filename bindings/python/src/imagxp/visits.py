@@ -27,6 +27,8 @@ log = logging.getLogger("imagxp.agent")
 
 # What the answer to an errand may be, bytes and seconds; and how long a discovery is good.
 ERRAND_MAX, ERRAND_S = 65_536, 10.0
+# A refusal is shorter (IMAGXP_BODY_LEN); of what is longer no more is read than its reader wants.
+PEEK_MAX = 4_096
 _DISCOVERED_S, _UNDISCOVERED_S, _DISCOVERED_MAX = 3_600, 60, 4_096
 # What a new visa mends.
 _STALE_VISA = frozenset(["VISA_USED", "JWT_EXPIRED", "JWT_KEY_UNKNOWN", "VISA_BINDING", "JWT_SUBJECT", "JWT_AUDIENCE"])
