@@ -26,6 +26,7 @@ test: setup ## every test of every part
 lint: ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy -p imagxp --no-default-features --features float --all-targets -- -D warnings
 
 .PHONY: test-core
 test-core: ## the library: units, laws, cases, documentation; with our curve and with crate p256

@@ -31,7 +31,7 @@ impl Point {
 
     /// The point as eight words, for caller memory.
     #[must_use]
-    pub(crate) fn to_words(&self) -> [u64; 8] {
+    pub(crate) fn to_words(self) -> [u64; 8] {
         let bytes = self.coordinates();
         let mut words = [0; 8];
         for (word, chunk) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
@@ -65,7 +65,7 @@ impl Signature {
 
     /// `r || s`
     #[must_use]
-    pub(crate) fn to_bytes(&self) -> [u8; 64] {
+    pub(crate) fn to_bytes(self) -> [u8; 64] {
         self.0.to_bytes().into()
     }
 
