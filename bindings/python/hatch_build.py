@@ -42,6 +42,8 @@ class Hook(BuildHookInterface):
         build_data["tag"] = f"py3-none-{platform}"
         build_data["pure_python"] = False
         build_data["force_include"][str(library)] = "imagxp/libimagxp.so"
+        for name in ("LICENSE-APACHE", "LICENSE-MIT"):
+            build_data["force_include"][str(native / name)] = f"imagxp/{name}"
 
     def add_sources(self, native, build_data):
         for name in SOURCES:

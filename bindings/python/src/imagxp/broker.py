@@ -102,36 +102,36 @@ class Wallet:
         with self._lock:
             self.spent -= price
 
-    def keep(self, publisher: str, token: object) -> Visa:
+    def keep(self, origin: str, token: object) -> Visa:
         """Keeps a visa that was bought, until it expires; not where visas are single-use, for it is its buyer's alone.
 
         Raises `Declined` for what is no visa.
         """
         visa = read_visa(token)
         with self._lock:
-            if publisher not in self._single_use:
-                self._visas[publisher] = visa
+            if origin not in self._single_use:
+                self._visas[origin] = visa
         return visa
 
-    def take(self, publisher: str) -> Optional[str]:
+    def take(self, origin: str) -> Optional[str]:
         """The visa to send, if there is one that will arrive in time."""
         with self._lock:
-            visa = self._visas.get(publisher)
+            visa = self._visas.get(origin)
             if visa is None:
                 return None
             if visa.expires_s > time.time() + _MARGIN_S:
                 return visa.token
-            del self._visas[publisher]
+            del self._visas[origin]
             return None
 
-    def drop(self, publisher: str, token: Optional[str], *, used: bool) -> None:
-        """A visa that was refused; `used`: this publisher's visas are good once."""
+    def drop(self, origin: str, token: Optional[str], *, used: bool) -> None:
+        """A visa that was refused; `used`: this origin's visas are good once."""
         with self._lock:
             if used:
-                self._single_use.add(publisher)
-            held = self._visas.get(publisher)
+                self._single_use.add(origin)
+            held = self._visas.get(origin)
             if held is not None and (used or held.token == token):
-                del self._visas[publisher]
+                del self._visas[origin]
 
 
 def read_visa(token: object) -> Visa:
