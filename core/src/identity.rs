@@ -109,7 +109,10 @@ fn invert(signature: &[u8; 64], token: Option<[u8; 64]>) -> (Inverted, Option<In
 fn standing<'m>(known: Known<'m>, key: &PublicKey, now_s: u64) -> Standing<'m> {
     let agent = match known {
         Known::Nothing => return Standing::Ask,
-        Known::Refused(error) => return Standing::Unbound(error),
+        Known::Refused(error, before) => {
+            let revoked = before.is_some_and(|agent| agent.has_revoked(key, now_s));
+            return Standing::Unbound(if revoked { Error::KeyRevoked } else { error });
+        }
         Known::Agent(agent) => agent,
     };
     let error = match agent.find(key) {

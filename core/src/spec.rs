@@ -188,6 +188,8 @@ pub mod cache {
     pub const FAILURE_MAX_S: u32 = 300;
     /// Pause between two refreshes that a foreign key or an unknown kid may cause.
     pub const REFRESH_PAUSE_S: u32 = 30;
+    /// How far ahead of the clock a document may have been fetched: beyond, the clock was set back since.
+    pub const AHEAD_S: u32 = 30;
     /// Keys of one issuer that are prepared on sight: no set of keys takes every table.
     pub const ISSUER_TABLES: usize = 4;
     /// How long a prepared key keeps its table without being asked for again.

@@ -228,6 +228,47 @@ fn a_stranger_is_a_bot_where_binding_is_off_until_it_is_revoked() {
     assert_eq!(said(&mut site, &key(9), 10), ADMITTED);
 }
 
+/// What an older manifest revoked stays revoked when no fresh one is to be had.
+#[test]
+fn a_revoked_key_is_nobodys_under_require_fresh_and_beyond_the_day() {
+    let revoked = json!([{ "kid": kid(&key(8)), "at": NOW.s() }]);
+    for (fresh, s) in [(true, 299), (true, 300), (true, 301), (true, 90_000), (false, 90_000)] {
+        let mut site =
+            Site::new(&format!(r#"{{"allowRAG":true,"requireIdentityBinding":false,"require_fresh":{fresh}}}"#));
+        let body = manifest_of(json!({ "keys": [listed(&key(8), json!({}))], "revoked": revoked }));
+        site.supply(AGENT, Answer::Found { body: &body, max_age_s: None }, NOW);
+        assert_eq!(said(&mut site, &key(8), s).0, Err(Error::KeyRevoked), "{fresh} {s}");
+        assert_eq!(said(&mut site, &key(8), s + 1).0, Err(Error::KeyRevoked), "{fresh} {s}");
+        assert!(said(&mut site, &key(9), s + 1).0.is_ok(), "{fresh} {s}: a stranger is a bot");
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_back_leaves_nothing_from_the_future() {
+    let year = 31_536_000;
+    let ahead = at(year);
+    let mut site = Site::new(OPEN);
+    site.supply(AGENT, Answer::Found { body: &manifest(AGENT, &key(7)), max_age_s: None }, ahead);
+    assert_eq!(said(&mut site, &key(7), year - 30), ADMITTED, "a fetch takes its time");
+
+    let mut site = Site::new(OPEN);
+    site.supply(AGENT, Answer::Found { body: &manifest(AGENT, &key(7)), max_age_s: None }, ahead);
+    site.serve(AGENT, manifest(AGENT, &key(8)));
+    assert_eq!(said(&mut site, &key(7), 0), refused_after_a_fetch(Error::KeyMismatch), "the agent has changed its key");
+    assert_eq!(said(&mut site, &key(8), 1), ADMITTED);
+
+    let mut site = Site::new(OPEN);
+    site.supply(AGENT, Answer::Found { body: &manifest(AGENT, &key(7)), max_age_s: None }, ahead);
+    assert_eq!(said(&mut site, &key(7), 0), ADMITTED_AFTER_A_FETCH, "in vain: bridged");
+    assert_eq!(said(&mut site, &key(7), 86_400), refused_after_a_fetch(Error::ManifestUnavailable), "for a day");
+
+    for answer in [Answer::NotThere, Answer::Unreachable] {
+        let mut site = Site::new(OPEN).with_manifest(AGENT, &key(7));
+        site.supply(AGENT, answer, ahead);
+        assert_eq!(said(&mut site, &key(7), 0), ADMITTED_AFTER_A_FETCH, "{answer:?}");
+    }
+}
+
 #[test]
 fn revocations_are_sixteen_and_readable() {
     let one = json!({ "kid": kid(&key(8)), "at": 0 });

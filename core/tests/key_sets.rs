@@ -131,7 +131,6 @@ fn an_unknown_kid_causes_one_fetch_each_30_s() {
 fn the_last_good_set_is_kept_whatever_comes_after_it() {
     let twice = json!({ "keys": [jwk(&key(1), "1"), jwk(&key(2), "1")] }).to_string();
     let rsa = json!({ "keys": [{ "kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "1" }] }).to_string();
-    let private = json!({ "keys": [private_jwk(&key(1))] }).to_string();
     let huge = " ".repeat(65_537);
     for (body, error) in [
         (None, Error::JwksUnavailable),
@@ -141,7 +140,6 @@ fn the_last_good_set_is_kept_whatever_comes_after_it() {
         (Some("{\"keys\":{}}"), Error::JwksInvalid),
         (Some("{\"keys\":[]}"), Error::JwksInvalid),
         (Some(&*rsa), Error::JwksInvalid),
-        (Some(&*private), Error::JwksInvalid),
         (Some(&*twice), Error::JwksDuplicateKid),
         (Some(&*huge), Error::JwksTooLarge),
     ] {
@@ -151,7 +149,7 @@ fn the_last_good_set_is_kept_whatever_comes_after_it() {
         assert_eq!(shop.said(&key(1), "1", 301), Said::Good, "{body:?}: tried in vain, and good still");
         assert_eq!(shop.said(&key(2), "2", 301), Said::Refused(error), "{body:?}");
         assert_eq!(shop.said(&key(1), "1", 315), Said::GoodAndDue, "{body:?}: tried again after 15 s");
-        assert_eq!(shop.exposes(), body == Some(&*private), "{body:?}");
+        assert!(!shop.exposes(), "{body:?}");
 
         // Without a set to keep there is none; one without a usable key is one that lacks the token's.
         let empty = body.is_some_and(|body| body.starts_with("{\"keys\":[")) && error == Error::JwksInvalid;
@@ -171,6 +169,70 @@ fn a_private_key_is_passed_over_and_reported() {
     assert_eq!(shop.said(&key(1), "1", 0), Said::Good);
     shop.supply_keys(&[jwk(&key(1), "1")], None, 300);
     assert!(!shop.exposes(), "its owner has mended it");
+}
+
+/// Whoever reads `d` could sign visas: the key ends, whatever else becomes of the set.
+#[test]
+fn a_known_key_ends_when_its_private_half_is_published() {
+    let (good, other) = (jwk(&key(1), "1"), jwk(&key(2), "2"));
+    let mut named = private_jwk(&key(1));
+    named["kid"] = "1".into();
+    let renamed = private_jwk(&key(1));
+    let mut without_point = named.clone();
+    without_point.as_object_mut().unwrap().remove("x");
+    for (keys, other_is_good) in [
+        (json!([named]), true),
+        (json!([renamed]), true),
+        (json!([without_point]), true),
+        (json!([{ "kty": "RSA" }, renamed]), true),
+        (json!([renamed, other, other]), true),
+        (json!([other, other, renamed]), true),
+        (json!([renamed, 1]), true),
+        (json!([1, renamed]), true),
+        (json!([good, other, renamed]), true),
+        (json!([renamed, good]), false),
+    ] {
+        let mut shop = Shop::new(POLICY);
+        shop.supply_keys(&[jwk(&key(1), "1"), jwk(&key(2), "2")], None, 0);
+        assert_eq!(shop.said(&key(1), "1", 1), Said::Good);
+        shop.supply_keys(keys.as_array().unwrap(), None, 300);
+        assert!(shop.exposes(), "{keys}");
+        assert!(matches!(shop.said(&key(1), "1", 301), Said::Refused(_)), "{keys}");
+        let other = shop.said(&key(2), "2", 301);
+        assert_eq!(other == Said::Good, other_is_good, "{keys}: {other:?}");
+        shop.supply(Answer::Unreachable, 331);
+        assert!(matches!(shop.said(&key(1), "1", 332), Said::Refused(_)), "{keys}: silence brings it back");
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_back_leaves_no_set_from_the_future() {
+    let mut shop = Shop::new(POLICY);
+    let year = 31_536_000;
+    shop.supply_keys(&[jwk(&key(1), "1")], None, year);
+    assert_eq!(shop.said(&key(1), "1", year - 30), Said::Good, "a fetch takes its time");
+    assert_eq!(shop.said(&key(1), "1", 0), Said::Ask);
+    shop.supply(Answer::Unreachable, 0);
+    assert_eq!(shop.said(&key(1), "1", 1), Said::Good, "bridged");
+    assert_eq!(shop.said(&key(1), "1", 15), Said::GoodAndDue);
+    shop.supply(Answer::Unreachable, 86_390);
+    assert_eq!(shop.said(&key(1), "1", 86_400), Said::Refused(Error::JwksUnavailable));
+}
+
+/// A place that goes to another issuer leaves its tables to whoever wants them, though the newcomer brings no keys.
+#[test]
+fn an_issuer_that_is_pushed_out_by_silence_leaves_its_tables() {
+    const OTHER: &str = r#"{"monetization":{"brokerUrl":"https://other.example.com"},"audiences":["pub.example.com"]}"#;
+    let sizes = imagxp::Sizes { issuers: 1, tables: 1, ..SIZES };
+    let mut shop = Shop::new(POLICY);
+    shop.keys = vec![0; KeyCache::words(&sizes)];
+    KeyCache::new(&mut shop.keys, &sizes, &[1; 32]).unwrap();
+    shop.supply_keys(&[jwk(&key(1), "1")], None, 0);
+    let without_end = |shop: &Shop| shop.keys.contains(&u64::MAX);
+    assert!(without_end(&shop), "the lease of an issuer's key");
+    shop.policy = Shop::new(OTHER).policy;
+    shop.supply(Answer::Unreachable, 300);
+    assert!(!without_end(&shop));
 }
 
 #[test]

@@ -15,8 +15,9 @@ pub enum Jwk<'t> {
     Usable(PublicKey, Option<Text<'t>>),
     /// Another kind of key, or one that is not for verifying: passed over in silence (threats.md 4.5).
     Other,
-    /// A private key published by mistake: passed over, and its owner should be told.
-    PrivateExposed,
+    /// A private key published by mistake, its public half and its `kid` as far as they can be read: nothing signed with it
+    /// proves anything any more, and its owner should be told.
+    PrivateExposed(Option<PublicKey>, Option<Text<'t>>),
 }
 
 /// Reads one JWK.
@@ -28,7 +29,7 @@ pub fn read<'t>(jwk: &Value<'t, '_>) -> Result<Jwk<'t>, Error> {
         return Err(Error::JwksInvalid);
     }
     if jwk.get("d").is_some() {
-        return Ok(Jwk::PrivateExposed);
+        return Ok(Jwk::PrivateExposed(public(jwk), kid(jwk)));
     }
     Ok(usable(jwk).unwrap_or(Jwk::Other))
 }
@@ -48,12 +49,16 @@ fn usable<'t>(jwk: &Value<'t, '_>) -> Option<Jwk<'t>> {
     if !absent_or("use", "sig") || !absent_or("alg", spec::ALG) || !for_verifying {
         return None;
     }
-    let kid = match jwk.get("kid") {
-        Some(kid) => Some(kid.as_text().filter(|kid| (1..=spec::jwt::KID_MAX).contains(&utf8_len(kid)))?),
-        None => None,
-    };
-    let key = PublicKey::from_coordinates(&*coordinate(jwk, "x")?, &*coordinate(jwk, "y")?).ok()?;
-    Some(Jwk::Usable(key, kid))
+    let kid = if jwk.get("kid").is_some() { Some(kid(jwk)?) } else { None };
+    Some(Jwk::Usable(public(jwk)?, kid))
+}
+
+fn kid<'t>(jwk: &Value<'t, '_>) -> Option<Text<'t>> {
+    jwk.get("kid")?.as_text().filter(|kid| (1..=spec::jwt::KID_MAX).contains(&utf8_len(kid)))
+}
+
+fn public(jwk: &Value<'_, '_>) -> Option<PublicKey> {
+    PublicKey::from_coordinates(&*coordinate(jwk, "x")?, &*coordinate(jwk, "y")?).ok()
 }
 
 fn utf8_len(text: &Text<'_>) -> usize {

@@ -67,9 +67,12 @@ impl<'m> Agent<'m> {
         })
     }
 
-    /// Whether the manifest has revoked this key, which it does not list. Four bytes of the name decide: another key
-    /// that shares them is not the agent's either way.
+    /// Whether the manifest has revoked this key, listed or not. Of one that is not, four bytes of the name decide: another
+    /// key that shares them is not the agent's either way.
     pub(crate) fn has_revoked(&self, key: &PublicKey, now_s: u64) -> bool {
+        if let Some(listed) = self.find(key) {
+            return listed.key.check(now_s) == Err(Error::KeyRevoked);
+        }
         let [name, ..] = key.kid().to_words();
         let mut entries = self.record.0.iter().skip(REVOKED).take(spec::document::REVOKED_MAX);
         entries.any(|entry| same_half(*entry, name) && (1..=now_s).contains(&(entry >> 32)))

@@ -64,7 +64,7 @@ pub(super) fn key_words(slot: &[u64], index: usize) -> Option<&[u64; KEY_WORDS]>
     slot.get(start..)?.first_chunk()
 }
 
-/// The usable keys of a set, with the tags of their kids, and whether a private key was among them.
+/// The usable keys of a set, with the tags of their kids, and whether a private key was in it.
 #[derive(Default)]
 pub(super) struct KeySet {
     pub(super) keys: heapless::Vec<(Tag, PublicKey), { spec::document::JWKS_KEYS_MAX }>,
@@ -89,7 +89,67 @@ pub(super) fn read(body: &[u8], tag: impl Fn(&str) -> Tag, set: &mut KeySet) -> 
             check(inner.raw().as_bytes())?;
         }
     }
-    keys.children().try_for_each(|entry| add(set, &entry, &tag))
+    // To the end, whatever is refused: a private key may stand behind it.
+    let mut read = Ok(());
+    for entry in keys.children() {
+        let added = add(set, &entry, &tag);
+        read = read.and(added);
+    }
+    read
+}
+
+/// The private keys that a set publishes, each by its public half, or by its kid where that cannot be read.
+#[inline(never)]
+pub(super) fn each_exposed(body: &[u8], tag: impl Fn(&str) -> Tag, mut strike: impl FnMut(&Exposed)) {
+    let mut nodes = [Node::default(); 80];
+    let Ok(document) = Document::parse(body, &Limits::JWKS, &mut nodes) else { return };
+    for entry in document.root().get("keys").iter().flat_map(Value::children) {
+        if let Some(exposed) = exposed(&entry, &tag) {
+            strike(&exposed);
+        }
+    }
+}
+
+#[inline(never)]
+fn exposed(entry: &Value<'_, '_>, tag: &impl Fn(&str) -> Tag) -> Option<Exposed> {
+    let mut nodes = [Node::default(); 64];
+    let document = Document::parse(entry.raw().as_bytes(), &Limits::JWK, &mut nodes).ok()?;
+    match jwk::read(&document.root()) {
+        Ok(Jwk::PrivateExposed(Some(key), _)) => Some(Exposed::Key(key.point().to_words())),
+        Ok(Jwk::PrivateExposed(None, Some(kid))) => {
+            let mut memory = [0; spec::jwt::KID_MAX];
+            Some(Exposed::Kid(tag(kid.unescape(&mut memory).ok()?.0)))
+        }
+        _ => None,
+    }
+}
+
+/// A key that everybody may sign with.
+pub(super) enum Exposed {
+    /// Its point.
+    Key([u64; 8]),
+    /// Its kid.
+    Kid(Tag),
+}
+
+impl Exposed {
+    fn is(&self, words: &[u64; KEY_WORDS]) -> bool {
+        let [kid0, kid1, point @ .., _] = words;
+        match self {
+            Self::Key(exposed) => point == exposed,
+            Self::Kid(kid) => Tag(*kid0, *kid1) == *kid,
+        }
+    }
+}
+
+/// Empties the places of a slot that hold this key.
+pub(super) fn strike(slot: &mut [u64], exposed: &Exposed) {
+    for index in 0..spec::document::JWKS_KEYS_MAX {
+        if key_words(slot, index).is_some_and(|words| exposed.is(words)) {
+            let start = KEYS.saturating_add(index.saturating_mul(KEY_WORDS));
+            slot.iter_mut().skip(start).take(KEY_WORDS).for_each(|word| *word = 0);
+        }
+    }
 }
 
 /// A member that is not ours still follows the rules of JSON.
@@ -121,7 +181,7 @@ fn add(set: &mut KeySet, entry: &Value<'_, '_>, tag: &impl Fn(&str) -> Tag) -> R
             }
             set.keys.push((tag, key)).map_err(|_| Error::JwksInvalid)
         }
-        Jwk::PrivateExposed => {
+        Jwk::PrivateExposed(..) => {
             set.private_exposed = true;
             Ok(())
         }

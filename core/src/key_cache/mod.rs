@@ -268,17 +268,39 @@ impl<'m> KeyCache<'m> {
             Ok((digest, max_age_s)) => self.write_issuer(slot, tag, &set, &digest, max_age_s, now_s),
             Err(error) => self.keep_issuer(slot, tag, error, now_s),
         }
-        if set.private_exposed
-            && let Some(words) = self.slot_mut(self.layout.issuers, slot)
-        {
+        if let (true, Answer::Found { body, .. }) = (set.private_exposed, answer) {
+            self.strike_exposed(slot, body, now_s);
+        }
+    }
+
+    /// A key whose private half is public goes out of the slot, whether this set listed it or the one that was kept.
+    fn strike_exposed(&mut self, slot: usize, body: &[u8], now_s: u64) {
+        let seed = self.read().seed();
+        issuers::each_exposed(
+            body,
+            |kid| tag(&seed, Domain::Kid, kid),
+            |exposed| {
+                if let issuers::Exposed::Key(point) = exposed {
+                    tables::unpin(self.words, &self.layout, point, now_s);
+                }
+                if let Some(words) = self.slot_mut(self.layout.issuers, slot) {
+                    issuers::strike(words, exposed);
+                }
+            },
+        );
+        if let Some(words) = self.slot_mut(self.layout.issuers, slot) {
             lives::raise_alarm(words);
         }
     }
 
     /// The last good set is kept (threats.md 4.5).
     fn keep_issuer(&mut self, slot: usize, tag: Tag, error: Error, now_s: u64) {
+        let known = Record(self.read().slot(self.layout.issuers, slot)).is(tag);
+        if !known {
+            self.unpin_issuer(slot, &[], now_s);
+        }
         if let Some(words) = self.slot_mut(self.layout.issuers, slot) {
-            if !Record(words).is(tag) {
+            if !known {
                 words.fill(0);
                 lives::write_found(words, tag, 0, false, 0, 0);
             }
@@ -295,7 +317,7 @@ impl<'m> KeyCache<'m> {
         max_age_s: Option<u32>,
         now_s: u64,
     ) {
-        self.unpin_issuer(slot, set, now_s);
+        self.unpin_issuer(slot, &set.keys, now_s);
         let (shortest, longest) = spec::cache::JWKS_TTL_RANGE_S;
         let ttl = max_age_s.map_or(spec::cache::JWKS_TTL_S, |age| age.clamp(shortest, longest));
         let mut links = [0_u64; spec::document::JWKS_KEYS_MAX];
@@ -317,13 +339,13 @@ impl<'m> KeyCache<'m> {
         }
     }
 
-    /// Tables of keys that the new set no longer has are free again.
-    fn unpin_issuer(&mut self, slot: usize, set: &issuers::KeySet, now_s: u64) {
+    /// Tables of keys that are no longer used are free again.
+    fn unpin_issuer(&mut self, slot: usize, kept: &[(Tag, PublicKey)], now_s: u64) {
         for index in 0..spec::document::JWKS_KEYS_MAX {
             let words = self.read().slot(self.layout.issuers, slot);
             let Some([_, _, point @ .., _]) = issuers::key_words(words, index) else { return };
             let Some(point) = point.first_chunk::<8>().copied() else { return };
-            if set.keys.iter().all(|(_, key)| key.point().to_words() != point) {
+            if kept.iter().all(|(_, key)| key.point().to_words() != point) {
                 tables::unpin(self.words, &self.layout, &point, now_s);
             }
         }
@@ -380,8 +402,8 @@ impl<'m> KeyCache<'m> {
 pub(crate) enum Known<'m> {
     /// Nothing: fetch its manifest.
     Nothing,
-    /// Its manifest was not to be had, or was wrong, a moment ago.
-    Refused(Error),
+    /// Its manifest was not to be had, or was wrong, a moment ago. An older one may be known: what it revokes is revoked.
+    Refused(Error, Option<Agent<'m>>),
     /// Its keys.
     Agent(Agent<'m>),
 }
@@ -404,20 +426,22 @@ impl<'m> Keys<'m> {
     /// `fresh` takes no manifest that is past its time.
     pub(crate) fn agent(&self, agent_id: &str, fresh: bool, now_s: u64) -> Known<'m> {
         let tag = self.tag(Domain::Agent, agent_id);
-        if let Some(slot) = self.find(self.layout.agents, tag) {
-            let agent = Agent::new(u32::try_from(slot).unwrap_or(u32::MAX), self.slot(self.layout.agents, slot));
+        let slot = self.find(self.layout.agents, tag);
+        let agent =
+            slot.map(|slot| Agent::new(u32::try_from(slot).unwrap_or(u32::MAX), self.slot(self.layout.agents, slot)));
+        if let Some(agent) = agent {
             let lives = agent.lives();
             match lives.usable(now_s) {
                 true if !fresh || lives.is_fresh(now_s) => return Known::Agent(agent),
                 true if !lives.may_retry(now_s) => {
-                    return Known::Refused(lives.failure().unwrap_or(Error::ManifestUnavailable));
+                    return Known::Refused(lives.failure().unwrap_or(Error::ManifestUnavailable), Some(agent));
                 }
                 _ => {}
             }
         }
         let refused = self.find(self.layout.refused, tag).map(|slot| self.slot(self.layout.refused, slot));
         match refused.and_then(refused::Refused::read).and_then(|refused| refused.error(now_s)) {
-            Some(error) => Known::Refused(error),
+            Some(error) => Known::Refused(error, agent),
             None => Known::Nothing,
         }
     }
@@ -483,18 +507,28 @@ impl<'m> Keys<'m> {
     }
 
     fn tag(&self, domain: Domain, name: &str) -> Tag {
-        let mut hash = Sha256::new();
-        for word in self.words.iter().skip(header::SEED).take(4) {
-            hash.update(word.to_le_bytes());
-        }
-        hash.update([domain.number()]);
-        hash.update(name.as_bytes());
-        let digest: Digest = hash.finalize().into();
-        let mut words = digest.as_chunks::<8>().0.iter().map(|chunk| u64::from_le_bytes(*chunk));
-        let mut next = || words.next().unwrap_or_default();
-        // Never the tag of an empty slot.
-        Tag(next(), next() | 1)
+        tag(&self.seed(), domain, name)
     }
+
+    fn seed(&self) -> [u64; 4] {
+        let mut seed = [0; 4];
+        seed.iter_mut().zip(self.words.iter().skip(header::SEED)).for_each(|(place, word)| *place = *word);
+        seed
+    }
+}
+
+fn tag(seed: &[u64; 4], domain: Domain, name: &str) -> Tag {
+    let mut hash = Sha256::new();
+    for word in seed {
+        hash.update(word.to_le_bytes());
+    }
+    hash.update([domain.number()]);
+    hash.update(name.as_bytes());
+    let digest: Digest = hash.finalize().into();
+    let mut words = digest.as_chunks::<8>().0.iter().map(|chunk| u64::from_le_bytes(*chunk));
+    let mut next = || words.next().unwrap_or_default();
+    // Never the tag of an empty slot.
+    Tag(next(), next() | 1)
 }
 
 /// The clock in whole seconds.

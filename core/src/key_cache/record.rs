@@ -98,16 +98,24 @@ impl Lives {
 
     /// Whether the document is as good as new.
     pub(crate) fn is_fresh(&self, now_s: u64) -> bool {
-        now_s < self.fresh_s
+        now_s < self.fresh_s && !self.is_ahead(now_s)
     }
 
     /// Whether a failed refresh may be tried again.
     pub(crate) fn may_retry(&self, now_s: u64) -> bool {
-        now_s >= self.retry_s
+        now_s >= self.retry_s || self.is_ahead(now_s)
+    }
+
+    /// Whether it was written by a clock that has been set back since: its age is unknown, and its life would be too long.
+    fn is_ahead(&self, now_s: u64) -> bool {
+        is_ahead(self.checked_s, now_s)
     }
 
     /// Whether the document may still be used.
     pub(crate) fn usable(&self, now_s: u64) -> bool {
+        if self.is_ahead(now_s) {
+            return false;
+        }
         let refreshing = self.fresh_s.saturating_add(spec::cache::STALE_S.into());
         // Beyond that only while a refresh has just failed: a host that is back is asked again (threats.md section 8).
         now_s < refreshing || self.failures > 0 && now_s < self.retry_s.min(self.stale_s)
@@ -121,7 +129,7 @@ impl Lives {
     /// Whether a foreign key or an unknown kid may cause a refresh now: once per 30 s, and not while a failure rests.
     pub(crate) fn may_refresh(&self, now_s: u64) -> bool {
         let pause = u64::from(spec::cache::REFRESH_PAUSE_S);
-        now_s >= self.checked_s.saturating_add(pause) && self.may_retry(now_s)
+        (now_s >= self.checked_s.saturating_add(pause) || self.is_ahead(now_s)) && self.may_retry(now_s)
     }
 
     /// Why there is no newer document, if the last refresh failed.
@@ -157,12 +165,15 @@ pub(super) mod lives {
     pub(in crate::key_cache) fn write_failure(slot: &mut [u64], error: Error, now_s: u64) {
         let lives = Record(slot).lives();
         let failures = lives.failures.saturating_add(1);
+        // Of a clock that was set back: bridged from now on.
+        let fresh_s = if lives.is_ahead(now_s) { now_s } else { lives.fresh_s };
         let wait = super::backoff_s(failures);
         let number = u64::from(error.number().cast_unsigned()) << 32;
         let state = Record(slot).word(word::STATE) & 0xFF00_FFFF;
         set(slot, word::STATE, state | u64::from(failures) << 16 | number);
         set(slot, word::CHECKED, now_s);
-        set(slot, word::STALE, lives.fresh_s.saturating_add(spec::cache::STALE_IF_ERROR_S.into()));
+        set(slot, word::FRESH, fresh_s);
+        set(slot, word::STALE, fresh_s.saturating_add(spec::cache::STALE_IF_ERROR_S.into()));
         set(slot, word::RETRY, now_s.saturating_add(wait));
     }
 
@@ -176,6 +187,11 @@ pub(super) mod lives {
             *word = value;
         }
     }
+}
+
+/// Whether this time lies further ahead than a fetch lasts: a verdict may be asked for by the clock of before its fetches.
+pub(super) fn is_ahead(time_s: u64, now_s: u64) -> bool {
+    time_s > now_s.saturating_add(spec::cache::AHEAD_S.into())
 }
 
 /// How long the n-th network failure in a row is remembered: 15 s doubling to 300 s (threats.md section 8).

@@ -5,6 +5,7 @@ use crate::{Error, spec};
 
 use super::Tag;
 use super::agents::refusal;
+use super::record::is_ahead;
 
 /// Words of a slot: tag, until when, number of the refusal and failures in a row.
 pub(super) const WORDS: usize = 4;
@@ -26,9 +27,10 @@ impl Refused {
         Some(Self { tag: Tag(*tag0, *tag1), until_s: *until_s, error: refusal(number), failures })
     }
 
-    /// The refusal, while it lasts.
+    /// The refusal, while it lasts. One that would last longer than any was made by a clock that has been set back since.
     pub(super) fn error(&self, now_s: u64) -> Option<Error> {
-        (now_s < self.until_s).then_some(self.error)
+        let longest = now_s.saturating_add(spec::cache::FAILURE_MAX_S.into());
+        (now_s < self.until_s && !is_ahead(self.until_s, longest)).then_some(self.error)
     }
 }
 
