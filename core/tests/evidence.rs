@@ -346,6 +346,14 @@ fn what_each_decision_proves() {
     };
     assert_eq!(decisions[0].check_manifest(revoked(1_769_428_800).as_bytes()), Finding::Refuted(Error::KeyRevoked));
     assert_eq!(decisions[0].check_manifest(revoked(1_769_428_801).as_bytes()), Finding::Proven);
+
+    // It was judged at a second between arrival and decision, which may lie apart when a document had to be fetched.
+    let mut late = decisions[0].clone();
+    late.decided = late.received.saturating_add(3_000);
+    for at in [1_769_428_801, 1_769_428_803] {
+        assert_eq!(late.check_manifest(revoked(at).as_bytes()), Finding::Proven, "revoked at {at}");
+    }
+    assert_eq!(late.check_manifest(revoked(1_769_428_800).as_bytes()), Finding::Refuted(Error::KeyRevoked));
 }
 
 /// Signature checks can be made by the caller, many at once.

@@ -213,7 +213,7 @@ fn finding(finding: Finding) -> i32 {
 }
 
 /// A decision against any copy of the agent's manifest, such as another archive's: `IMAGXP_OK` if it lists the key that
-/// signed, for the agent that is named, as good at the time of the decision. It proves what the copy's archive vouches
+/// signed, for the agent that is named, as good at some second between arrival and decision. It proves what the copy's archive vouches
 /// for. `line` as in `imagxp_evidence_prove`.
 ///
 /// Errors: `KEY_MISMATCH`, `KEY_REVOKED`, `MANIFEST_*`: it does not; `ABI_ARGUMENT`: `line` is no decision on a signed request;

@@ -9,9 +9,11 @@ use crate::headers::{self, Name};
 use crate::jose::jwk::{self, Jwk};
 use crate::jose::jws::Token;
 use crate::key::PublicKey;
+use crate::manifest;
 use crate::policy::ResourceBinding;
+use crate::time::UnixMillis;
 use crate::url::{self, Bound};
-use crate::{Error, Proof, canonical, manifest, spec};
+use crate::{Error, Proof, canonical, spec};
 
 /// What became of one question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +95,7 @@ impl<'l> Decision<'l> {
     }
 
     /// The record against any copy of the manifest: whether it lists the key that signed, for the agent that is named, as
-    /// good at the time of the request. What it proves is what the copy's archive vouches for.
+    /// good at some second between arrival and decision. What it proves is what the copy's archive vouches for.
     #[must_use]
     pub fn check_manifest(&self, body: &[u8]) -> Finding {
         match self.claimant() {
@@ -104,8 +106,14 @@ impl<'l> Decision<'l> {
     }
 
     fn manifest_lists(&self, body: &[u8], claimant: &Claimant) -> Result<(), Error> {
-        let now_s = u64::try_from(self.decided.s()).map_err(|_| Error::ClockUnknown)?;
-        manifest::read(body, &claimant.agent_id)?.check(&claimant.key, now_s)
+        let second = |time: UnixMillis| u64::try_from(time.s()).map_err(|_| Error::ClockUnknown);
+        let (received_s, decided_s) = (second(self.received)?, second(self.decided)?);
+        let keys = manifest::read(body, &claimant.agent_id)?;
+        // It was judged in between, at a second that no record keeps. A key is good for one span of time: if it meets these
+        // seconds, then at the first of them, or at its own.
+        let from_s = keys.iter().find(|listed| listed.key == claimant.key).map_or(0, |listed| listed.from_s);
+        let first_s = received_s.max(from_s).min(decided_s);
+        keys.check(&claimant.key, first_s).or_else(|_| keys.check(&claimant.key, decided_s))
     }
 
     /// Who says to have signed; none if there are no headers.
