@@ -23,7 +23,8 @@
  * Text      UTF-8, with a length, not NUL-terminated. Texts of HTTP are the bytes of the wire.
  * Structs   What may grow begins with `size_t size`: IMAGXP_INIT(&x) sets it and zeroes the rest.
  *           Do that before every first use; a struct that was filled by one call may be given to the
- *           next as it is.
+ *           next as it is. A library takes the sizes of every header since the first release, and reads
+ *           and writes no byte beyond; a longer one is of a newer header: IMAGXP_ABI_VERSION.
  * Status    0 done, > 0 go on as the call says, < 0 refused: enum imagxp_code has every number, with the HTTP
  *           status. The hundreds say whose fault it is. Numbers are never reused, and a newer library
  *           may have more of them.
@@ -888,7 +889,8 @@ typedef struct imagxp_visit {
     /*
      * The `Host` or `:authority` that this site answers for; behind a CDN the public one, from
      * configuration. A host that answers to any name must compare it with its own names first: else
-     * a request signed for another site passes.
+     * a request signed for another site passes, and under a policy for `development` whoever writes
+     * `Host: localhost` is judged by it.
      */
     struct imagxp_str authority;
     /* Path and query as received, before any rewriting: `/a?b=c`. */
@@ -1448,10 +1450,10 @@ uint32_t imagxp_status_retry_after_s(imagxp_status status);
  * Members, all optional: `allowTraining allowRAG attributionRequired allowAdSupportedAccess
  * requiresPayment` `requireIdentityBinding paymentPointer strategy monetization {brokerUrl,
  * paymentConfig, adNetwork} audiences price` `resource_binding visa_binding visa_single_use window
- * skew require_fresh` (docs/protocol.md section 6). An omitted switch is false, but
- * `requireIdentityBinding` is true. `strategy` is `PASSIVE` when omitted: visitors without IMAGXP
- * headers are admitted; `HYBRID` admits likely browsers, `STRICT` none. `imagxp policy check FILE`
- * says which member is wrong.
+ * skew require_fresh` `development version` (docs/protocol.md section 6). An omitted switch is
+ * false, but `requireIdentityBinding` is true. `strategy` is `PASSIVE` when omitted: visitors
+ * without IMAGXP headers are admitted; `HYBRID` admits likely browsers, `STRICT` none. `imagxp
+ * policy check FILE` says which member is wrong.
  *
  * A copy of the words is a policy, too. A refusal leaves `memory` as it was, so a policy can be
  * replaced in place.
@@ -1663,10 +1665,12 @@ imagxp_status imagxp_request_verify_packed(const struct imagxp_packed *visit,
 /*
  * Writes the body of a refusal, `application/json`, at most 128 bytes: the public code, the
  * visitor, and the proof where there is one. `verified` is what `imagxp_request_admit` was called
- * with, if it was that call that refused; else NULL. `needed`, which may be NULL, gets the length,
- * with `IMAGXP_BUFFER_TOO_SMALL` too.
+ * with, if it was that call that refused; else NULL: one that `imagxp_request_verify` left with
+ * `IMAGXP_NEED` is not verified. `needed`, which may be NULL, gets the length, with
+ * `IMAGXP_BUFFER_TOO_SMALL` too.
  *
- * Errors: `BUFFER_TOO_SMALL`; `ABI_ARGUMENT`: `status` is not a refusal; `ABI_STATE`: not a policy.
+ * Errors: `BUFFER_TOO_SMALL`; `ABI_ARGUMENT`: `status` is not a refusal; `ABI_STATE`: not a policy,
+ * or `verified` is not.
  */
 imagxp_status imagxp_refusal_write(imagxp_status status,
                                    const struct imagxp_policy *policy,
@@ -1994,8 +1998,9 @@ imagxp_status imagxp_evidence_prove(struct imagxp_str line,
 
 /*
  * A decision against any copy of the agent's manifest, such as another archive's: `IMAGXP_OK` if it
- * lists the key that signed, for the agent that is named, as good at the time of the decision. It
- * proves what the copy's archive vouches for. `line` as in `imagxp_evidence_prove`.
+ * lists the key that signed, for the agent that is named, as good at some second between arrival
+ * and decision. It proves what the copy's archive vouches for. `line` as in
+ * `imagxp_evidence_prove`.
  *
  * Errors: `KEY_MISMATCH`, `KEY_REVOKED`, `MANIFEST_*`: it does not; `ABI_ARGUMENT`: `line` is no
  * decision on a signed request; and what is wrong with the recorded request itself.

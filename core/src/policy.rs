@@ -211,7 +211,8 @@ impl<'m> Policy<'m> {
         self.switch(switch::DEVELOPMENT) && !self.public
     }
 
-    /// The policy for a visit of this authority: development counts for this machine's own names only.
+    /// The policy for a visit of this authority: development counts for this machine's own names only. It is the authority
+    /// that the host passes: a host that passes on the client's `Host` unseen leaves the choice to the client.
     pub(crate) fn at(self, authority: &str) -> Self {
         Self { public: !crate::url::is_loopback(authority), ..self }
     }

@@ -24,7 +24,8 @@ pub struct Visit<'a> {
     /// `https` or `http`, as the client used it.
     pub scheme: &'a str,
     /// The `Host` or `:authority` that this site answers for. Behind a CDN: the public one, from configuration. A host
-    /// that answers any name must compare it with its own names first, or a request signed for another site passes.
+    /// that answers any name must compare it with its own names first, or a request signed for another site passes, and
+    /// under a policy for `development` whoever writes `Host: localhost` is judged by it.
     pub authority: &'a str,
     /// Path and query as received, before any rewriting: `/a?b=c`.
     pub target: &'a str,

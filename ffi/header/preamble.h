@@ -23,7 +23,8 @@
  * Text      UTF-8, with a length, not NUL-terminated. Texts of HTTP are the bytes of the wire.
  * Structs   What may grow begins with `size_t size`: IMAGXP_INIT(&x) sets it and zeroes the rest.
  *           Do that before every first use; a struct that was filled by one call may be given to the
- *           next as it is.
+ *           next as it is. A library takes the sizes of every header since the first release, and reads
+ *           and writes no byte beyond; a longer one is of a newer header: IMAGXP_ABI_VERSION.
  * Status    0 done, > 0 go on as the call says, < 0 refused: enum imagxp_code has every number, with the HTTP
  *           status. The hundreds say whose fault it is. Numbers are never reused, and a newer library
  *           may have more of them.

@@ -13,6 +13,7 @@ pub mod broker;
 mod decision;
 pub mod evidence;
 pub mod feedback;
+mod growing;
 pub mod host;
 pub mod log;
 mod memory;

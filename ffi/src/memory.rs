@@ -4,12 +4,21 @@
 //! [`disjoint`] holds outputs apart from everything else; only then are references made of them. What cannot be checked
 //! is the contract of the header's preamble: that the memory is there, and that nobody else writes it meanwhile.
 
-use core::mem::{align_of, size_of};
+use core::mem::{MaybeUninit, align_of, size_of};
 use core::slice;
 
 use imagxp_core::Error;
 
 use crate::types::{imagxp_buf, imagxp_str};
+
+/// A struct that may grow at its end, release by release.
+///
+/// # Safety
+/// It is `repr(C)` and begins with a `usize`, its size as its owner's header knows it; all zeroes are a value of it.
+pub(crate) unsafe trait Growing: Copy {
+    /// Its size in the first release. Once it grows: `offset_of!(Self, the first member that was added)`.
+    const FIRST: usize = size_of::<Self>();
+}
 
 /// Addresses that a call reads or writes.
 #[derive(Clone, Copy)]
@@ -34,6 +43,25 @@ impl Region {
             return Err(Error::AbiStorage);
         }
         Ok(Self { start: ptr.addr(), end })
+    }
+
+    fn len(self) -> usize {
+        self.end.wrapping_sub(self.start)
+    }
+
+    /// Of a struct that begins with its size: as much of it as its owner's header knows.
+    fn sized<T: Growing>(ptr: *const T) -> Result<Self, Error> {
+        let Self { start, .. } = Self::new(ptr.cast::<usize>(), 1)?;
+        if !start.is_multiple_of(align_of::<T>()) {
+            return Err(Error::AbiStorage);
+        }
+        // SAFETY: a place for a usize, with which every `Growing` begins.
+        let size = unsafe { ptr.cast::<usize>().read() };
+        if !(T::FIRST..=size_of::<T>()).contains(&size) {
+            return Err(Error::AbiVersion);
+        }
+        let end = start.checked_add(size).ok_or(Error::AbiLength)?;
+        Ok(Self { start, end })
     }
 
     fn overlaps(self, other: Self) -> bool {
@@ -74,16 +102,6 @@ impl<T> Input<T> {
         Self::many(ptr, 1)
     }
 
-    /// A struct that begins with its size.
-    ///
-    /// # Errors
-    /// `ABI_VERSION` for a size that this library does not know.
-    pub(crate) fn sized(ptr: *const T) -> Result<Self, Error> {
-        let input = Self::one(ptr)?;
-        check_size(ptr)?;
-        Ok(input)
-    }
-
     pub(crate) fn region(&self) -> Region {
         self.region
     }
@@ -102,13 +120,23 @@ impl<T> Input<T> {
 }
 
 impl<T: Copy> Input<T> {
-    /// The one value, copied.
+    /// The one value, copied; zeroes for what its owner's header does not know.
     ///
     /// # Safety
     /// As [`Self::slice`]; made by `one` or `sized`.
     pub(crate) unsafe fn read(&self) -> T {
         // SAFETY: not NULL, aligned, one value.
-        unsafe { self.ptr.read() }
+        unsafe { read(self.ptr, self.region) }
+    }
+}
+
+impl<T: Growing> Input<T> {
+    /// A struct that begins with its size, of this release or an earlier one. Never take its `slice`.
+    ///
+    /// # Errors
+    /// `ABI_VERSION` for a size that this library does not know.
+    pub(crate) fn sized(ptr: *const T) -> Result<Self, Error> {
+        Region::sized(ptr).map(|region| Self { ptr, count: 1, region })
     }
 }
 
@@ -147,16 +175,6 @@ impl<T> Output<T> {
         Self::many(ptr, 1)
     }
 
-    /// A struct that begins with its size.
-    ///
-    /// # Errors
-    /// `ABI_VERSION` for a size that this library does not know.
-    pub(crate) fn sized(ptr: *mut T) -> Result<Self, Error> {
-        let output = Self::one(ptr)?;
-        check_size(ptr)?;
-        Ok(output)
-    }
-
     pub(crate) fn region(&self) -> Region {
         self.region
     }
@@ -173,24 +191,42 @@ impl<T> Output<T> {
         unsafe { slice::from_raw_parts_mut(self.ptr, self.count) }
     }
 
-    /// Stores the one value.
+    /// Stores the one value, as far as its owner's header knows it; the owner's `size` stays.
     ///
     /// # Safety
     /// As [`Self::slice`]; made by `one` or `sized`.
     pub(crate) unsafe fn write(&self, value: T) {
-        // SAFETY: not NULL, aligned, one value.
-        unsafe { self.ptr.write(value) }
+        let len = self.region.len();
+        if len == size_of::<T>() {
+            // SAFETY: not NULL, aligned, one value.
+            return unsafe { self.ptr.write(value) };
+        }
+        // SAFETY: not NULL, aligned, `len` bytes, less than a value; it begins with its size, since only `sized` is shorter.
+        unsafe {
+            self.ptr.cast::<u8>().copy_from_nonoverlapping((&raw const value).cast(), len);
+            self.ptr.cast::<usize>().write(len);
+        }
     }
 }
 
 impl<T: Copy> Output<T> {
-    /// The one value as it stands.
+    /// The one value as it stands; zeroes for what its owner's header does not know.
     ///
     /// # Safety
     /// As [`Self::write`].
     pub(crate) unsafe fn read(&self) -> T {
         // SAFETY: not NULL, aligned, one value.
-        unsafe { self.ptr.read() }
+        unsafe { read(self.ptr, self.region) }
+    }
+}
+
+impl<T: Growing> Output<T> {
+    /// A struct that begins with its size, of this release or an earlier one. Never take its `slice`.
+    ///
+    /// # Errors
+    /// `ABI_VERSION` for a size that this library does not know.
+    pub(crate) fn sized(ptr: *mut T) -> Result<Self, Error> {
+        Region::sized(ptr.cast_const()).map(|region| Self { ptr, count: 1, region })
     }
 }
 
@@ -225,16 +261,26 @@ pub(crate) fn read_array<'a, T>(ptr: *const T, count: usize, outputs: &[Region])
 }
 
 /// A struct that begins with its size, copied, apart from the outputs.
-pub(crate) fn read_sized<T: Copy>(ptr: *const T, outputs: &[Region]) -> Result<T, Error> {
+pub(crate) fn read_sized<T: Growing>(ptr: *const T, outputs: &[Region]) -> Result<T, Error> {
     let input = Input::sized(ptr)?;
     disjoint(outputs, &[input.region()])?;
     // SAFETY: checked, and apart from the outputs.
     Ok(unsafe { input.read() })
 }
 
-/// The first member of a struct that may grow is its size, a `size_t`.
-fn check_size<T>(ptr: *const T) -> Result<(), Error> {
-    // SAFETY: `Region::new` has seen a place for a T here, and every T that comes here begins with a usize.
-    let size = unsafe { ptr.cast::<usize>().read() };
-    if size == size_of::<T>() { Ok(()) } else { Err(Error::AbiVersion) }
+/// One value, or as much of it as there is: the rest are zeroes.
+///
+/// # Safety
+/// `ptr` is aligned, and `region`, a whole value or the beginning of a [`Growing`] one, is there to read.
+unsafe fn read<T: Copy>(ptr: *const T, region: Region) -> T {
+    if region.len() == size_of::<T>() {
+        // SAFETY: a whole value.
+        return unsafe { ptr.read() };
+    }
+    let mut value = MaybeUninit::<T>::zeroed();
+    // SAFETY: `sized` has seen that it is no longer than a value, and zeroes are good for the rest of it.
+    unsafe {
+        value.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(ptr.cast(), region.len());
+        value.assume_init()
+    }
 }

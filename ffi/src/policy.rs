@@ -25,7 +25,8 @@ pub(crate) fn input(policy: *const imagxp_policy) -> Result<Input<u64>, Error> {
 ///
 /// Members, all optional: `allowTraining allowRAG attributionRequired allowAdSupportedAccess requiresPayment`
 /// `requireIdentityBinding paymentPointer strategy monetization {brokerUrl, paymentConfig, adNetwork} audiences price`
-/// `resource_binding visa_binding visa_single_use window skew require_fresh` (docs/protocol.md section 6). An omitted switch is
+/// `resource_binding visa_binding visa_single_use window skew require_fresh`
+/// `development version` (docs/protocol.md section 6). An omitted switch is
 /// false, but `requireIdentityBinding` is true. `strategy` is `PASSIVE` when omitted: visitors without IMAGXP headers
 /// are admitted; `HYBRID` admits likely browsers, `STRICT` none. `imagxp policy check FILE` says which member is wrong.
 ///

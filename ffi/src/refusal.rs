@@ -11,9 +11,9 @@ use crate::verdict;
 
 /// Writes the body of a refusal, `application/json`, at most 128 bytes: the public code, the visitor, and the proof where
 /// there is one. `verified` is what `imagxp_request_admit` was called with, if it was that call that refused; else
-/// NULL. `needed`, which may be NULL, gets the length, with `IMAGXP_BUFFER_TOO_SMALL` too.
+/// NULL: one that `imagxp_request_verify` left with `IMAGXP_NEED` is not verified. `needed`, which may be NULL, gets the length, with `IMAGXP_BUFFER_TOO_SMALL` too.
 ///
-/// Errors: `BUFFER_TOO_SMALL`; `ABI_ARGUMENT`: `status` is not a refusal; `ABI_STATE`: not a policy.
+/// Errors: `BUFFER_TOO_SMALL`; `ABI_ARGUMENT`: `status` is not a refusal; `ABI_STATE`: not a policy, or `verified` is not.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn imagxp_refusal_write(
     status: imagxp_status,

@@ -219,6 +219,16 @@ static void signing_misused(void)
     claims.size -= 8;
     REFUSED(SIGN(&w.key, &claims, nonce, NULL, good, &headers), IMAGXP_ABI_VERSION);
     claims.size += 8;
+    {
+        /* As a newer header might have it. */
+        struct {
+            imagxp_signed known;
+            uint64_t added;
+        } newer;
+        memset(&newer, 0, sizeof newer);
+        newer.known.size = sizeof newer;
+        REFUSED(SIGN(&w.key, &claims, nonce, NULL, good, &newer.known), IMAGXP_ABI_VERSION);
+    }
     headers.size = 0;
     REFUSED(SIGN(&w.key, &claims, nonce, NULL, good, &headers), IMAGXP_ABI_VERSION);
     headers.size = sizeof headers;

@@ -16,6 +16,7 @@ library! {
     decision "../../ffi/src/decision.rs"
     evidence "../../ffi/src/evidence.rs"
     feedback "../../ffi/src/feedback.rs"
+    growing "../../ffi/src/growing.rs"
     host "../../ffi/src/host.rs"
     log "../../ffi/src/log.rs"
     memory "../../ffi/src/memory.rs"

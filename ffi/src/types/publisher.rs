@@ -32,7 +32,8 @@ pub struct imagxp_visit {
     /// `https` or `http`, as the client used it.
     pub scheme: imagxp_str,
     /// The `Host` or `:authority` that this site answers for; behind a CDN the public one, from configuration. A host
-    /// that answers to any name must compare it with its own names first: else a request signed for another site passes.
+    /// that answers to any name must compare it with its own names first: else a request signed for another site passes, and under a policy for
+    /// `development` whoever writes `Host: localhost` is judged by it.
     pub authority: imagxp_str,
     /// Path and query as received, before any rewriting: `/a?b=c`.
     pub target: imagxp_str,
