@@ -147,6 +147,31 @@ def test_redirects_that_are_not_followed(local_agent, domain, elsewhere):
     assert not [name for name in elsewhere.seen[0][2] if name.startswith("x-imagxp")]
 
 
+def test_a_redirect_behind_a_payment(local_agent, domain, elsewhere):
+    """What was signed and paid for the first site is not what the second one gets."""
+    wallet = Wallet(["https://broker.example.com"], max_price="0.01")
+    visa = Issuer("https://broker.example.com", "1" * 64).issue(domain.name, "0.001")
+
+    class Answers(dict):
+        def get(self, path, default):
+            if len(domain.seen) == 1:
+                # Somebody else has bought one meanwhile.
+                wallet.keep(f"http://{domain.name}", visa)
+                return 402, {}, b"{}"
+            return 302, {"Location": f"http://{elsewhere.name}/b"}, b""
+
+    domain.answers, elsewhere.answers["/b"] = Answers(), (200, {}, b"done")
+    from imagxp.requests import Auth
+
+    with requests.Session() as session:
+        session.auth, session.trust_env = Auth(local_agent, "SUMMARY", wallet=wallet), False
+        assert session.get(f"http://{domain.name}/a").text == "done"
+    unpaid, paid = [headers for _, _, headers in domain.seen]
+    ((_, _, last),) = elsewhere.seen
+    assert "x-imagxp-credential" not in unpaid and paid["x-imagxp-credential"] == visa and "x-imagxp-credential" not in last
+    assert len({headers["x-imagxp-payload"] for headers in (unpaid, paid, last)}) == 3
+
+
 def test_an_errand_has_nothing_of_the_session(local_agent, domain):
     from imagxp.aiohttp import Middleware
 
