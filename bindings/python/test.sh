@@ -54,7 +54,7 @@ machine=$(uname -m)
 mv "$work"/dist/*musllinux* "$work/wheels/"
 ls "$work/wheels" | sed 's/^/  /'
 wheel=$(echo "$work"/wheels/*manylinux*.whl)
-for license in APACHE MIT; do "$tool/python" -m zipfile -l "$wheel" | grep -q "^imagxp/LICENSE-$license "; done
+for license in APACHE MIT; do "$tool/python" -m zipfile -l "$wheel" | grep "^imagxp/LICENSE-$license " >/dev/null; done
 
 echo "the library names no libc, and musl loads it"
 rm -rf "$work/musl" && mkdir "$work/musl"
