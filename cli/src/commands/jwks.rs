@@ -155,7 +155,7 @@ fn read_entry(text: &str) -> Result<Entry, Error> {
             let thumbprint = Some(key.kid().as_str().to_owned());
             Entry { kid, thumbprint, state: "usable", why: "ES256".to_owned() }
         }
-        Jwk::PrivateExposed => {
+        Jwk::PrivateExposed(..) => {
             let why = "it publishes `d`, its private half: whoever read it can sign; replace the key".to_owned();
             Entry { kid, thumbprint: None, state: "private", why }
         }
