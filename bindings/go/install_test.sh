@@ -17,6 +17,7 @@ finish() {
     rm -rf "$work"
 }
 trap finish EXIT
+trap 'echo "install_test: line $LINENO" >&2; cat "$work"/{site/log,answer,said} >&2 2>/dev/null' ERR
 
 proxy=$(realpath "$target")/dist/goproxy
 export GOPROXY="file://$proxy,$(go env GOPROXY)" GONOSUMDB='github.com/imagxp/*' GOMODCACHE=$work/cache GOFLAGS='-modcacherw -p=2'
@@ -43,7 +44,8 @@ answer() { curl --silent --max-time 5 --output "$work/answer" --write-out '%{htt
 for _ in $(seq 100); do answer http://localhost:$site/ >/dev/null && break; sleep 0.1; done
 [ "$(answer http://localhost:$site/)" = 401 ]
 grep -q '"error":"IDENTITY_REQUIRED"' "$work/answer"
-(cd "$work/agent" && ./program) | grep -qx "Hello, localhost:$agent: VERIFIED_AGENT for RAG_RETRIEVAL"
+(cd "$work/agent" && ./program) >"$work/said"
+grep -qx "Hello, localhost:$agent: VERIFIED_AGENT for RAG_RETRIEVAL" "$work/said"
 kill "${pids[@]}" && pids=()
 echo "  the README's two programs, from the module's zip"
 
