@@ -6,14 +6,19 @@ from imagxp import MemoryStore, Publisher
 from imagxp.filestore import FileStore
 
 POLICY = {"development": True, "allowRAG": True, "strategy": "STRICT"}
-PAID = {
-    **POLICY,
-    "price": 0.001,
-    "audiences": [os.environ["ORIGIN"].split("://")[1]],
-    "visa_single_use": os.environ.get("SINGLE_USE") == "1",
-}
-if "BROKER" in os.environ:
-    PAID["monetization"] = {"brokerUrl": os.environ["BROKER"]}
+
+
+def paid():
+    """The policy of what costs something."""
+    policy = {
+        **POLICY,
+        "price": 0.001,
+        "audiences": [os.environ["ORIGIN"].split("://")[1]],
+        "visa_single_use": os.environ.get("SINGLE_USE") == "1",
+    }
+    if "BROKER" in os.environ:
+        policy["monetization"] = {"brokerUrl": os.environ["BROKER"]}
+    return policy
 
 
 def publisher(policy=POLICY):
@@ -30,7 +35,7 @@ def fastapi_app():
     from imagxp.fastapi import protect
 
     app = FastAPI()
-    admitted = protect(app, publisher(PAID if "BROKER" in os.environ else POLICY))
+    admitted = protect(app, publisher(paid() if "BROKER" in os.environ else POLICY))
 
     @app.get("/open")
     async def open_to_all():
