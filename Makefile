@@ -32,6 +32,7 @@ lint: ## formatting and clippy, warnings are errors
 test-core: ## the library: units, laws, cases, documentation; with our curve and with crate p256
 	$(CARGO) test -p imagxp --features ec-testing
 	$(CARGO) test -p imagxp --profile library --test stack -- --nocapture
+	RUSTFLAGS="--cfg imagxp_force_32" $(CARGO) test -p imagxp --features ec-testing --test ec --target-dir target/force-32
 	$(CARGO) test -p imagxp --no-default-features --features float
 	$(CARGO) build -p imagxp --no-default-features
 
