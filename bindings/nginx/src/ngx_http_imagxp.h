@@ -2,8 +2,9 @@
 /*
  * ngx_http_imagxp_module: verifies the signed requests of AI agents.
  *
- * What the parts share.  A request goes through access.c; everything else
- * is called from there, or is a directive, a variable or a filter.
+ * What the parts share.  A request goes through access.c to verdict.c; what
+ * else there is is called from there, or is a directive, a variable or a
+ * filter.
  */
 
 
@@ -207,15 +208,33 @@ typedef struct {
 } ngx_http_imagxp_worker_t;
 
 
+/* the evidence of this worker */
+
+typedef struct {
+    ngx_file_t                    file;
+    imagxp_head                   head;
+    imagxp_head                   sealed;
+    imagxp_key                   *key;
+    ngx_str_t                    *folder;
+    off_t                         bytes;
+    ngx_msec_t                    sealed_at;
+    ngx_event_t                   timer;
+    imagxp_buf                    line;
+} ngx_http_imagxp_chain_t;
+
+
 #define ngx_http_imagxp_str(s)                                                \
     imagxp_str_of((const char *) (s).data, (s).len)
 
 
+/* conf.c */
+void *ngx_http_imagxp_create_main_conf(ngx_conf_t *cf);
+char *ngx_http_imagxp_init_main_conf(ngx_conf_t *cf, void *conf);
+void *ngx_http_imagxp_create_loc_conf(ngx_conf_t *cf);
+char *ngx_http_imagxp_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+
 /* directives.c */
-char *ngx_http_imagxp_set_zone(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_imagxp_set_keys(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 char *ngx_http_imagxp_set_policy(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_imagxp_set_audience(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -224,40 +243,40 @@ char *ngx_http_imagxp_set_broker(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_imagxp_set_key(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-char *ngx_http_imagxp_set_story(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_imagxp_set_evidence(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_imagxp_set_limit(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_imagxp_set_address(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_imagxp_set_documents(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 
 /* policy.c */
 char *ngx_http_imagxp_compile(ngx_conf_t *cf, ngx_http_imagxp_loc_conf_t *conf);
 
-ngx_int_t ngx_http_imagxp_read_file(ngx_conf_t *cf, ngx_str_t *name,
-    size_t max, ngx_str_t *text);
+/* access.c */
+ngx_int_t ngx_http_imagxp_access_handler(ngx_http_request_t *r);
+
+/* ctx.c */
+ngx_http_imagxp_ctx_t *ngx_http_imagxp_get_ctx(ngx_http_request_t *r);
+ngx_http_imagxp_ctx_t *ngx_http_imagxp_create_ctx(ngx_http_request_t *r);
+ngx_int_t ngx_http_imagxp_keep(ngx_http_request_t *r,
+    ngx_http_imagxp_ctx_t *ctx);
 
 /* visit.c */
 ngx_int_t ngx_http_imagxp_visit(ngx_http_request_t *r,
     ngx_http_imagxp_loc_conf_t *conf, ngx_http_imagxp_ctx_t *ctx);
 
-/* access.c */
-ngx_int_t ngx_http_imagxp_access_handler(ngx_http_request_t *r);
-ngx_http_imagxp_ctx_t *ngx_http_imagxp_get_ctx(ngx_http_request_t *r);
+/* verdict.c */
+ngx_int_t ngx_http_imagxp_conclude(ngx_http_request_t *r,
+    ngx_http_imagxp_ctx_t *ctx, ngx_http_imagxp_loc_conf_t *conf);
+ngx_int_t ngx_http_imagxp_answer(ngx_http_request_t *r,
+    ngx_http_imagxp_ctx_t *ctx, ngx_http_imagxp_loc_conf_t *conf);
 
 /* zone.c */
-ngx_shm_zone_t *ngx_http_imagxp_add_zone(ngx_conf_t *cf, ngx_str_t *name,
-    size_t size);
+char *ngx_http_imagxp_set_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 ngx_int_t ngx_http_imagxp_zones_commit(ngx_cycle_t *cycle);
 imagxp_status ngx_http_imagxp_admit(ngx_http_imagxp_ctx_t *ctx,
     ngx_http_imagxp_zone_t *zone);
 
 /* worker.c */
 extern ngx_http_imagxp_worker_t  ngx_http_imagxp_worker;
+char *ngx_http_imagxp_set_keys(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 ngx_int_t ngx_http_imagxp_init_module(ngx_cycle_t *cycle);
 ngx_int_t ngx_http_imagxp_init_process(ngx_cycle_t *cycle);
 int64_t ngx_http_imagxp_now(void);
@@ -265,6 +284,8 @@ ngx_int_t ngx_http_imagxp_random(u_char *out, size_t len);
 void ngx_http_imagxp_prepare(uint64_t id);
 
 /* budget.c */
+char *ngx_http_imagxp_set_limit(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 ngx_int_t ngx_http_imagxp_budget_init(ngx_cycle_t *cycle);
 ngx_uint_t ngx_http_imagxp_budget_failed(ngx_http_request_t *r,
     ngx_http_imagxp_limit_t *limit);
@@ -278,23 +299,42 @@ ngx_int_t ngx_http_imagxp_fetch(ngx_http_request_t *r,
     ngx_http_imagxp_ctx_t *ctx, imagxp_need *need, ngx_uint_t refresh);
 ngx_int_t ngx_http_imagxp_fetch_again(ngx_http_request_t *r,
     ngx_http_imagxp_ctx_t *ctx);
+ngx_http_imagxp_flight_t *ngx_http_imagxp_create_flight(
+    ngx_http_request_t *r, ngx_http_imagxp_flight_t *wanted);
+
+/* flight.c */
+ngx_int_t ngx_http_imagxp_take_off(ngx_http_request_t *r,
+    ngx_http_imagxp_flight_t *flight);
 void ngx_http_imagxp_flight_done(ngx_http_imagxp_flight_t *flight,
     imagxp_answer *answer);
-
 void ngx_http_imagxp_unreachable(ngx_http_imagxp_flight_t *flight);
 
+/* waiter.c */
+ngx_int_t ngx_http_imagxp_board(ngx_http_imagxp_flight_t *flight,
+    ngx_http_imagxp_ctx_t *ctx);
+void ngx_http_imagxp_wake(ngx_http_imagxp_ctx_t *ctx,
+    ngx_http_imagxp_flight_t *flight, imagxp_answer *answer);
+void ngx_http_imagxp_leave(ngx_http_imagxp_ctx_t *ctx);
+
 /* address.c */
+char *ngx_http_imagxp_set_address(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 void ngx_http_imagxp_resolve(ngx_http_imagxp_flight_t *flight);
 
 /* document.c */
+char *ngx_http_imagxp_set_documents(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 ngx_int_t ngx_http_imagxp_document_start(ngx_http_imagxp_flight_t *flight);
 ngx_int_t ngx_http_imagxp_document_abort(ngx_http_imagxp_flight_t *flight);
 void ngx_http_imagxp_document_check(ngx_http_imagxp_flight_t *flight);
+void ngx_http_imagxp_document_too_large(ngx_http_imagxp_flight_t *flight);
 ngx_http_imagxp_flight_t *ngx_http_imagxp_document(ngx_http_request_t *r);
-ngx_int_t ngx_http_imagxp_document_header(ngx_http_request_t *r,
-    ngx_http_imagxp_flight_t *flight);
 ngx_int_t ngx_http_imagxp_document_body(ngx_http_request_t *r,
     ngx_http_imagxp_flight_t *flight, ngx_chain_t *in);
+
+/* document_header.c */
+ngx_int_t ngx_http_imagxp_document_header(ngx_http_request_t *r,
+    ngx_http_imagxp_flight_t *flight);
 
 /* refusal.c */
 ngx_int_t ngx_http_imagxp_refuse(ngx_http_request_t *r,
@@ -305,9 +345,12 @@ ngx_int_t ngx_http_imagxp_add_header(ngx_http_request_t *r, char *name,
 
 /* variables.c */
 ngx_int_t ngx_http_imagxp_add_variables(ngx_conf_t *cf);
-ngx_str_t *ngx_http_imagxp_purpose(int32_t purpose);
+
+/* names.c */
 ngx_str_t *ngx_http_imagxp_visitor(int32_t visitor);
+ngx_str_t *ngx_http_imagxp_purpose(int32_t purpose);
 ngx_str_t *ngx_http_imagxp_bound(int32_t bound);
+ngx_str_t *ngx_http_imagxp_proof(int32_t proof);
 
 /* headers.c */
 ngx_int_t ngx_http_imagxp_strip_handler(ngx_http_request_t *r);
@@ -321,11 +364,30 @@ ngx_int_t ngx_http_imagxp_provenance_header(ngx_http_request_t *r);
 /* record.c */
 void ngx_http_imagxp_record(ngx_http_request_t *r, ngx_http_imagxp_ctx_t *ctx,
     ngx_http_imagxp_loc_conf_t *conf);
-ngx_int_t ngx_http_imagxp_evidence_init(ngx_cycle_t *cycle,
-    ngx_http_imagxp_main_conf_t *imcf);
-void ngx_http_imagxp_evidence_exit(ngx_cycle_t *cycle);
+imagxp_decision ngx_http_imagxp_decision_of(ngx_http_imagxp_ctx_t *ctx);
+
+/* story.c */
+char *ngx_http_imagxp_set_story(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+void ngx_http_imagxp_story(ngx_http_request_t *r, ngx_http_imagxp_ctx_t *ctx,
+    ngx_http_imagxp_loc_conf_t *conf);
+
+/* evidence.c */
+char *ngx_http_imagxp_set_evidence(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+void ngx_http_imagxp_evidence(ngx_http_request_t *r,
+    ngx_http_imagxp_ctx_t *ctx, ngx_http_imagxp_main_conf_t *imcf);
 void ngx_http_imagxp_evidence_document(ngx_http_imagxp_flight_t *flight,
     imagxp_answer *answer);
+
+/* chain.c */
+extern ngx_http_imagxp_chain_t  ngx_http_imagxp_chain;
+ngx_int_t ngx_http_imagxp_chain_init(ngx_cycle_t *cycle,
+    ngx_http_imagxp_main_conf_t *imcf);
+void ngx_http_imagxp_chain_exit(ngx_cycle_t *cycle);
+ngx_int_t ngx_http_imagxp_chain_append(imagxp_buf line, size_t len,
+    imagxp_head *head);
+void ngx_http_imagxp_chain_checkpoint(void);
 
 /* discovery.c */
 char *ngx_http_imagxp_discovery(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

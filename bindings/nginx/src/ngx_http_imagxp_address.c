@@ -19,6 +19,58 @@ static ngx_uint_t ngx_http_imagxp_crowded(ngx_http_imagxp_flight_t *flight,
     struct sockaddr *sa);
 
 
+char *
+ngx_http_imagxp_set_address(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_int_t      rc;
+    ngx_str_t     *value;
+    ngx_uint_t     i;
+    ngx_cidr_t    *cidr;
+    ngx_array_t  **list;
+
+    list = (ngx_array_t **) ((char *) conf + cmd->offset);
+    value = cf->args->elts;
+
+    if (*list == NULL) {
+        *list = ngx_array_create(cf->pool, 4, sizeof(ngx_cidr_t));
+        if (*list == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        cidr = ngx_array_push(*list);
+        if (cidr == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        rc = ngx_ptocidr(&value[i], cidr);
+
+        if (rc == NGX_ERROR) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid address range \"%V\"", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        if (rc == NGX_DONE) {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "low address bits of %V are meaningless",
+                               &value[i]);
+        }
+
+        if (cmd->offset == offsetof(ngx_http_imagxp_main_conf_t, allow)) {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "\"imagxp_allow_address %V\": any agent's name "
+                               "may make this server connect there; "
+                               "for trials only", &value[i]);
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 void
 ngx_http_imagxp_resolve(ngx_http_imagxp_flight_t *flight)
 {

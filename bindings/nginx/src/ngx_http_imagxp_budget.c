@@ -38,6 +38,64 @@ static ngx_msec_t                 ngx_http_imagxp_all_fetches;
 static uint64_t                   ngx_http_imagxp_seed;
 
 
+/* imagxp_fail_limit off | 20r/s [burst=40]; */
+
+char *
+ngx_http_imagxp_set_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_imagxp_limit_t  *limit;
+
+    ngx_int_t   rate, burst;
+    ngx_str_t  *value;
+
+    limit = (ngx_http_imagxp_limit_t *) ((char *) conf + cmd->offset);
+
+    if (limit->rate != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        limit->rate = 0;
+        return NGX_CONF_OK;
+    }
+
+    if (value[1].len < 4
+        || ngx_strcmp(value[1].data + value[1].len - 3, "r/s") != 0)
+    {
+        goto invalid;
+    }
+
+    rate = ngx_atoi(value[1].data, value[1].len - 3);
+    burst = 2 * rate;
+
+    if (cf->args->nelts == 3) {
+        if (ngx_strncmp(value[2].data, "burst=", 6) != 0) {
+            goto invalid;
+        }
+
+        burst = ngx_atoi(value[2].data + 6, value[2].len - 6);
+    }
+
+    if (rate <= 0 || burst <= 0 || rate > 1000000 || burst > 1000000) {
+        goto invalid;
+    }
+
+    limit->rate = rate;
+    limit->burst = burst;
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid limit: \"off\", or such as "
+                       "\"20r/s burst=40\"");
+    return NGX_CONF_ERROR;
+}
+
+
 ngx_int_t
 ngx_http_imagxp_budget_init(ngx_cycle_t *cycle)
 {

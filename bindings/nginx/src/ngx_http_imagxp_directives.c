@@ -1,150 +1,15 @@
 
 /*
- * The directives that take more than one word, or a word that must be read.
+ * The directives that say what a site is: its policy, its origins, its broker
+ * and its key.
  */
 
 
 #include "ngx_http_imagxp.h"
 
 
-char *
-ngx_http_imagxp_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_imagxp_loc_conf_t  *ilcf = conf;
-
-    ssize_t      size;
-    ngx_str_t   *value, name, s;
-    ngx_uint_t   i;
-
-    if (ilcf->zone != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-    size = 0;
-    ngx_str_null(&name);
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        if (ngx_strncmp(value[i].data, "name=", 5) == 0) {
-            name.data = value[i].data + 5;
-            name.len = value[i].len - 5;
-            continue;
-        }
-
-        if (ngx_strncmp(value[i].data, "size=", 5) == 0) {
-            s.data = value[i].data + 5;
-            s.len = value[i].len - 5;
-            size = ngx_parse_size(&s);
-
-            if (size == NGX_ERROR || size < (ssize_t) (8 * ngx_pagesize)) {
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "invalid zone size \"%V\": "
-                                   "at least %uz, and 28 bytes for each "
-                                   "request of six minutes",
-                                   &value[i], 8 * ngx_pagesize);
-                return NGX_CONF_ERROR;
-            }
-
-            continue;
-        }
-
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\"", &value[i]);
-        return NGX_CONF_ERROR;
-    }
-
-    if (name.len == 0) {
-        return "needs \"name=\"";
-    }
-
-    ilcf->zone = ngx_http_imagxp_add_zone(cf, &name, size);
-
-    return ilcf->zone == NULL ? NGX_CONF_ERROR : NGX_CONF_OK;
-}
-
-
-/* imagxp_keys 4096 tables=128x64k; */
-
-char *
-ngx_http_imagxp_set_keys(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_imagxp_main_conf_t  *imcf = conf;
-
-    u_char                  *p, *last;
-    ssize_t                  size;
-    ngx_int_t                n;
-    ngx_str_t               *value, s;
-    imagxp_key_cache_sizes  *keys;
-
-    value = cf->args->elts;
-    keys = &imcf->keys;
-
-    if (keys->names) {
-        return "is duplicate";
-    }
-
-    n = ngx_atoi(value[1].data, value[1].len);
-    if (n < 8 || n > 1048576) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid number of names \"%V\": 8 to 1048576",
-                           &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    keys->names = (uint32_t) n;
-    keys->tables = 128;
-    keys->table_kib = 64;
-
-    if (cf->args->nelts == 2) {
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_strncmp(value[2].data, "tables=", 7) != 0) {
-        goto invalid;
-    }
-
-    p = value[2].data + 7;
-    last = value[2].data + value[2].len;
-
-    s.data = ngx_strlchr(p, last, 'x');
-    if (s.data == NULL) {
-        n = ngx_atoi(p, last - p);
-        if (n != 0) {
-            goto invalid;
-        }
-
-        keys->tables = 0;
-        keys->table_kib = 0;
-        return NGX_CONF_OK;
-    }
-
-    n = ngx_atoi(p, s.data - p);
-    s.data++;
-    s.len = last - s.data;
-    size = ngx_parse_size(&s);
-
-    if (n <= 0 || n > 65536 || size <= 0 || size % 1024) {
-        goto invalid;
-    }
-
-    keys->tables = (uint32_t) n;
-    keys->table_kib = (uint32_t) (size / 1024);
-
-    if (imagxp_key_cache_words(*keys) == 0) {
-        goto invalid;
-    }
-
-    return NGX_CONF_OK;
-
-invalid:
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid parameter \"%V\": \"tables=0\" or a number "
-                       "and a size of 2k, 8k, 16k, 32k, 64k or 320k, "
-                       "such as \"tables=128x64k\"", &value[2]);
-    return NGX_CONF_ERROR;
-}
+static ngx_int_t ngx_http_imagxp_read_file(ngx_conf_t *cf, ngx_str_t *name,
+    size_t max, ngx_str_t *text);
 
 
 /* a file, or the JSON itself */
@@ -350,217 +215,64 @@ ngx_http_imagxp_set_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* imagxp_story off | file [json]; */
-
-char *
-ngx_http_imagxp_set_story(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+static ngx_int_t
+ngx_http_imagxp_read_file(ngx_conf_t *cf, ngx_str_t *name, size_t max,
+    ngx_str_t *text)
 {
-    ngx_http_imagxp_loc_conf_t  *ilcf = conf;
+    off_t       size;
+    ssize_t     n;
+    ngx_file_t  file;
 
-    ngx_str_t  *value;
-
-    if (ilcf->story != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
+    if (ngx_conf_full_name(cf->cycle, name, 1) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    value = cf->args->elts;
+    ngx_memzero(&file, sizeof(ngx_file_t));
+    file.name = *name;
+    file.log = cf->log;
 
-    if (ngx_strcmp(value[1].data, "off") == 0) {
-        ilcf->story = NULL;
-        return NGX_CONF_OK;
+    file.fd = ngx_open_file(name->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+    if (file.fd == NGX_INVALID_FILE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_open_file_n " \"%V\" failed", name);
+        return NGX_ERROR;
     }
 
-    ilcf->story_format = IMAGXP_STORY_TEXT;
-
-    if (cf->args->nelts == 3) {
-        if (ngx_strcmp(value[2].data, "json") != 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\"", &value[2]);
-            return NGX_CONF_ERROR;
-        }
-
-        ilcf->story_format = IMAGXP_STORY_JSON;
+    if (ngx_fd_info(file.fd, &file.info) == NGX_FILE_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_fd_info_n " \"%V\" failed", name);
+        goto failed;
     }
 
-    ilcf->story = ngx_conf_open_file(cf->cycle, &value[1]);
+    size = ngx_file_size(&file.info);
 
-    return ilcf->story == NULL ? NGX_CONF_ERROR : NGX_CONF_OK;
-}
-
-
-/* imagxp_evidence directory [all]; */
-
-char *
-ngx_http_imagxp_set_evidence(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_imagxp_main_conf_t  *imcf = conf;
-
-    ngx_str_t   *value;
-    ngx_path_t  *path;
-
-    if (imcf->evidence) {
-        return "is duplicate";
+    if (size == 0 || size > (off_t) max) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" has %O bytes: 1 to %uz are expected",
+                           name, size, max);
+        goto failed;
     }
 
-    value = cf->args->elts;
-
-    if (cf->args->nelts == 3) {
-        if (ngx_strcmp(value[2].data, "all") != 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\"", &value[2]);
-            return NGX_CONF_ERROR;
-        }
-
-        imcf->evidence_all = 1;
+    text->len = (size_t) size;
+    text->data = ngx_pnalloc(cf->pool, text->len);
+    if (text->data == NULL) {
+        goto failed;
     }
 
-    if (value[1].len == 0) {
-        return "needs a directory";
+    n = ngx_read_file(&file, text->data, text->len, 0);
+    if (n != (ssize_t) text->len) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_read_file_n " \"%V\" failed", name);
+        goto failed;
     }
 
-    path = ngx_pcalloc(cf->pool, sizeof(ngx_path_t));
-    if (path == NULL) {
-        return NGX_CONF_ERROR;
-    }
+    ngx_close_file(file.fd);
 
-    path->name = value[1];
+    return NGX_OK;
 
-    if (path->name.data[path->name.len - 1] == '/') {
-        path->name.len--;
-    }
+failed:
 
-    if (ngx_conf_full_name(cf->cycle, &path->name, 0) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
+    ngx_close_file(file.fd);
 
-    path->conf_file = cf->conf_file->file.name.data;
-    path->line = cf->conf_file->line;
-
-    /* the master makes it, and gives it to the workers' user */
-
-    imcf->evidence = path;
-
-    return ngx_add_path(cf, &imcf->evidence) == NGX_OK ? NGX_CONF_OK
-                                                        : NGX_CONF_ERROR;
-}
-
-
-/* imagxp_fail_limit off | 20r/s [burst=40]; */
-
-char *
-ngx_http_imagxp_set_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_imagxp_limit_t  *limit;
-
-    ngx_int_t   rate, burst;
-    ngx_str_t  *value;
-
-    limit = (ngx_http_imagxp_limit_t *) ((char *) conf + cmd->offset);
-
-    if (limit->rate != NGX_CONF_UNSET_UINT) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
-        limit->rate = 0;
-        return NGX_CONF_OK;
-    }
-
-    if (value[1].len < 4
-        || ngx_strcmp(value[1].data + value[1].len - 3, "r/s") != 0)
-    {
-        goto invalid;
-    }
-
-    rate = ngx_atoi(value[1].data, value[1].len - 3);
-    burst = 2 * rate;
-
-    if (cf->args->nelts == 3) {
-        if (ngx_strncmp(value[2].data, "burst=", 6) != 0) {
-            goto invalid;
-        }
-
-        burst = ngx_atoi(value[2].data + 6, value[2].len - 6);
-    }
-
-    if (rate <= 0 || burst <= 0 || rate > 1000000 || burst > 1000000) {
-        goto invalid;
-    }
-
-    limit->rate = rate;
-    limit->burst = burst;
-
-    return NGX_CONF_OK;
-
-invalid:
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid limit: \"off\", or such as "
-                       "\"20r/s burst=40\"");
-    return NGX_CONF_ERROR;
-}
-
-
-char *
-ngx_http_imagxp_set_address(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_int_t      rc;
-    ngx_str_t     *value;
-    ngx_uint_t     i;
-    ngx_cidr_t    *cidr;
-    ngx_array_t  **list;
-
-    list = (ngx_array_t **) ((char *) conf + cmd->offset);
-    value = cf->args->elts;
-
-    if (*list == NULL) {
-        *list = ngx_array_create(cf->pool, 4, sizeof(ngx_cidr_t));
-        if (*list == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        cidr = ngx_array_push(*list);
-        if (cidr == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        rc = ngx_ptocidr(&value[i], cidr);
-
-        if (rc == NGX_ERROR) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid address range \"%V\"", &value[i]);
-            return NGX_CONF_ERROR;
-        }
-
-        if (rc == NGX_DONE) {
-            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                               "low address bits of %V are meaningless",
-                               &value[i]);
-        }
-
-        if (cmd->offset == offsetof(ngx_http_imagxp_main_conf_t, allow)) {
-            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                               "\"imagxp_allow_address %V\": any agent's name "
-                               "may make this server connect there; "
-                               "for trials only", &value[i]);
-        }
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-char *
-ngx_http_imagxp_set_documents(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_imagxp_loc_conf_t  *ilcf = conf;
-
-    ilcf->documents = 1;
-
-    return NGX_CONF_OK;
+    return NGX_ERROR;
 }

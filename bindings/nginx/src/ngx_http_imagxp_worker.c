@@ -21,6 +21,89 @@ ngx_http_imagxp_worker_t  ngx_http_imagxp_worker;
 static u_char  ngx_http_imagxp_scratch[IMAGXP_SCRATCH_LEN];
 
 
+/* imagxp_keys 4096 tables=128x64k; */
+
+char *
+ngx_http_imagxp_set_keys(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_imagxp_main_conf_t  *imcf = conf;
+
+    u_char                  *p, *last;
+    ssize_t                  size;
+    ngx_int_t                n;
+    ngx_str_t               *value, s;
+    imagxp_key_cache_sizes  *keys;
+
+    value = cf->args->elts;
+    keys = &imcf->keys;
+
+    if (keys->names) {
+        return "is duplicate";
+    }
+
+    n = ngx_atoi(value[1].data, value[1].len);
+    if (n < 8 || n > 1048576) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid number of names \"%V\": 8 to 1048576",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    keys->names = (uint32_t) n;
+    keys->tables = 128;
+    keys->table_kib = 64;
+
+    if (cf->args->nelts == 2) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(value[2].data, "tables=", 7) != 0) {
+        goto invalid;
+    }
+
+    p = value[2].data + 7;
+    last = value[2].data + value[2].len;
+
+    s.data = ngx_strlchr(p, last, 'x');
+    if (s.data == NULL) {
+        n = ngx_atoi(p, last - p);
+        if (n != 0) {
+            goto invalid;
+        }
+
+        keys->tables = 0;
+        keys->table_kib = 0;
+        return NGX_CONF_OK;
+    }
+
+    n = ngx_atoi(p, s.data - p);
+    s.data++;
+    s.len = last - s.data;
+    size = ngx_parse_size(&s);
+
+    if (n <= 0 || n > 65536 || size <= 0 || size % 1024) {
+        goto invalid;
+    }
+
+    keys->tables = (uint32_t) n;
+    keys->table_kib = (uint32_t) (size / 1024);
+
+    if (imagxp_key_cache_words(*keys) == 0) {
+        goto invalid;
+    }
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\": \"tables=0\" or a number "
+                       "and a size of 2k, 8k, 16k, 32k, 64k or 320k, "
+                       "such as \"tables=128x64k\"", &value[2]);
+    return NGX_CONF_ERROR;
+}
+
+
 ngx_int_t
 ngx_http_imagxp_init_module(ngx_cycle_t *cycle)
 {
@@ -110,7 +193,7 @@ ngx_http_imagxp_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    return ngx_http_imagxp_evidence_init(cycle, imcf);
+    return ngx_http_imagxp_chain_init(cycle, imcf);
 }
 
 

@@ -10,6 +10,8 @@
 #include "ngx_http_imagxp.h"
 
 
+static ngx_shm_zone_t *ngx_http_imagxp_add_zone(ngx_conf_t *cf,
+    ngx_str_t *name, size_t size);
 static ngx_int_t ngx_http_imagxp_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
 static ngx_int_t ngx_http_imagxp_new_replay(ngx_http_imagxp_shared_t *shared);
@@ -19,7 +21,64 @@ static ngx_shm_zone_t *ngx_http_imagxp_find_zone(ngx_cycle_t *cycle,
     ngx_str_t *name);
 
 
-ngx_shm_zone_t *
+char *
+ngx_http_imagxp_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_imagxp_loc_conf_t  *ilcf = conf;
+
+    ssize_t      size;
+    ngx_str_t   *value, name, s;
+    ngx_uint_t   i;
+
+    if (ilcf->zone != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    size = 0;
+    ngx_str_null(&name);
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "name=", 5) == 0) {
+            name.data = value[i].data + 5;
+            name.len = value[i].len - 5;
+            continue;
+        }
+
+        if (ngx_strncmp(value[i].data, "size=", 5) == 0) {
+            s.data = value[i].data + 5;
+            s.len = value[i].len - 5;
+            size = ngx_parse_size(&s);
+
+            if (size == NGX_ERROR || size < (ssize_t) (8 * ngx_pagesize)) {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "invalid zone size \"%V\": "
+                                   "at least %uz, and 28 bytes for each "
+                                   "request of six minutes",
+                                   &value[i], 8 * ngx_pagesize);
+                return NGX_CONF_ERROR;
+            }
+
+            continue;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\"", &value[i]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (name.len == 0) {
+        return "needs \"name=\"";
+    }
+
+    ilcf->zone = ngx_http_imagxp_add_zone(cf, &name, size);
+
+    return ilcf->zone == NULL ? NGX_CONF_ERROR : NGX_CONF_OK;
+}
+
+
+static ngx_shm_zone_t *
 ngx_http_imagxp_add_zone(ngx_conf_t *cf, ngx_str_t *name, size_t size)
 {
     ngx_shm_zone_t          *shm_zone;
