@@ -199,6 +199,7 @@ struct ngx_http_imagxp_ctx_s {
 
 typedef struct {
     imagxp_key_cache              keys;
+    imagxp_key_cache_sizes        sizes;
     imagxp_buf                    scratch;
     ngx_queue_t                   flights;
     ngx_uint_t                    nflights;
@@ -211,7 +212,8 @@ typedef struct {
 /* the evidence of this worker */
 
 typedef struct {
-    ngx_file_t                    file;
+    ngx_open_file_t              *file;
+    ngx_log_t                    *log;
     imagxp_head                   head;
     imagxp_head                   sealed;
     imagxp_key                   *key;
@@ -279,6 +281,7 @@ char *ngx_http_imagxp_set_keys(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 ngx_int_t ngx_http_imagxp_init_module(ngx_cycle_t *cycle);
 ngx_int_t ngx_http_imagxp_init_process(ngx_cycle_t *cycle);
+ngx_int_t ngx_http_imagxp_new_keys(ngx_log_t *log);
 int64_t ngx_http_imagxp_now(void);
 ngx_int_t ngx_http_imagxp_random(u_char *out, size_t len);
 void ngx_http_imagxp_prepare(uint64_t id);

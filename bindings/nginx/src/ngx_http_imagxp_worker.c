@@ -136,9 +136,7 @@ ngx_http_imagxp_init_module(ngx_cycle_t *cycle)
 ngx_int_t
 ngx_http_imagxp_init_process(ngx_cycle_t *cycle)
 {
-    u_char                        seed[32];
     size_t                        size;
-    imagxp_key_cache_sizes        sizes;
     ngx_http_imagxp_worker_t     *worker;
     ngx_http_imagxp_main_conf_t  *imcf;
 
@@ -166,8 +164,8 @@ ngx_http_imagxp_init_process(ngx_cycle_t *cycle)
     worker->prepare.data = worker;
     worker->prepare.log = cycle->log;
 
-    sizes = ngx_http_imagxp_sizes(imcf);
-    worker->keys.len = imagxp_key_cache_words(sizes);
+    worker->sizes = ngx_http_imagxp_sizes(imcf);
+    worker->keys.len = imagxp_key_cache_words(worker->sizes);
     size = worker->keys.len * sizeof(uint64_t);
 
     /* untouched pages cost nothing, and a child would not need them */
@@ -181,15 +179,9 @@ ngx_http_imagxp_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    if (ngx_http_imagxp_random(seed, sizeof(seed)) != NGX_OK
-        || imagxp_key_cache_new(&worker->keys, sizes, seed) != IMAGXP_OK)
+    if (ngx_http_imagxp_new_keys(cycle->log) != NGX_OK
+        || ngx_http_imagxp_budget_init(cycle) != NGX_OK)
     {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
-                      "could not make the imagxp key cache");
-        return NGX_ERROR;
-    }
-
-    if (ngx_http_imagxp_budget_init(cycle) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -206,6 +198,31 @@ ngx_http_imagxp_sizes(ngx_http_imagxp_main_conf_t *imcf)
     sizes.issuers = (uint32_t) ngx_max(imcf->issuers, 4);
 
     return sizes;
+}
+
+
+/* an empty key cache, whatever was in it */
+
+ngx_int_t
+ngx_http_imagxp_new_keys(ngx_log_t *log)
+{
+    u_char                     seed[32];
+    ngx_http_imagxp_worker_t  *worker;
+
+    worker = &ngx_http_imagxp_worker;
+
+    worker->nprepare = 0;
+
+    if (ngx_http_imagxp_random(seed, sizeof(seed)) != NGX_OK
+        || imagxp_key_cache_new(&worker->keys, worker->sizes, seed)
+           != IMAGXP_OK)
+    {
+        ngx_log_error(NGX_LOG_EMERG, log, 0,
+                      "could not make the imagxp key cache");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 

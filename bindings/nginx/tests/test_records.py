@@ -4,6 +4,7 @@ import ctypes
 import json
 import os
 import resource
+import signal
 import subprocess
 import time
 
@@ -82,16 +83,16 @@ def test_stories(start, agents):
     assert events and {"at", "module", "event"} <= set(events[0])
 
 
-def logs(site):
-    return sorted((site.folder / "evidence").glob("*.jsonl"))
+def logs(site, names="*.jsonl"):
+    return sorted((site.folder / "evidence").glob(names))
 
 
-def prove(site, folder):
+def prove(site, folder, names="*.jsonl", *options):
     """Every log, by the command line, offline."""
     found = []
-    for log in logs(site):
+    for log in logs(site, names):
         if log.stat().st_size:
-            done = subprocess.run([IMAGXP, "evidence", "verify", log, "--publisher", folder / "site.pub.pem", "--json"],
+            done = subprocess.run([IMAGXP, "evidence", "verify", log, "--publisher", folder / "site.pub.pem", "--json", *options],
                                   capture_output=True, text=True)
             assert done.returncode == 0, done.stdout + done.stderr
             found.append(json.loads(done.stdout))
@@ -134,6 +135,74 @@ def test_evidence_survives_a_killed_worker(start, agents, key, tmp_path):
     site.stop()
     assert len(logs(site)) == 3
     assert sum(proof["decisions"] for proof in prove(site, tmp_path)) >= 6
+
+
+def reopen(site):
+    """`nginx -s reopen`, until all workers have."""
+    done = [(pid, site.log().count(f"{pid}#{pid}: reopening logs")) for pid in site.workers()]
+    os.kill(site.pid(), signal.SIGUSR1)
+    site.wait(lambda: all(site.log().count(f"{pid}#{pid}: reopening logs") > count for pid, count in done))
+
+
+def visit_all(site, agents):
+    """Until each worker has decided about each agent; how many decisions that were."""
+    decisions = 0
+    for agent in agents:
+        seen = set()
+        while len(seen) < len(site.workers()):
+            answer = site.visit(agent)
+            assert answer.code == "OK", answer
+            seen.add(answer.headers["x-worker"])
+            decisions += 1
+    return decisions
+
+
+@pytest.mark.parametrize("left", ("nothing", "an empty file"))
+def test_evidence_is_rotated(start, agents, key, tmp_path, left):
+    """Moved away and reopened: what was moved is sealed, and each file can be verified without the others."""
+    site = start(http=f"imagxp_key {key}; imagxp_evidence {tmp_path}/nginx0/evidence;", workers=2)
+    known, decisions = [agents.agent(), agents.agent()], 0
+    for day in range(3):
+        decisions += visit_all(site, known)
+        for log in logs(site):
+            log.rename(f"{log}.{day}")
+            if left == "an empty file":
+                log.touch(0o640)
+        reopen(site)
+    decisions += visit_all(site, known)
+    assert all(log.stat().st_mode & 0o777 == 0o640 for log in logs(site))
+    site.stop()
+    proofs = prove(site, tmp_path, "*.jsonl*", "--sealed")
+    assert len(proofs) == 2 * 4
+    assert all(proof["documents"] == 2 and proof["unknown_documents"] == 0 and proof["checkpoints"] for proof in proofs), proofs
+    assert sum(proof["decisions"] for proof in proofs) == decisions
+    assert [agents.fetches(agent) for agent in known] == [1, 1]
+
+
+def test_evidence_that_stays_goes_on(start, agents, key, tmp_path):
+    site, agent = start(http=f"imagxp_key {key}; imagxp_evidence {tmp_path}/nginx0/evidence;", workers=1), agents.agent()
+    assert site.visit(agent).code == "OK"
+    reopen(site)
+    assert site.visit(agent).code == "OK"
+    site.stop()
+    proof, = prove(site, tmp_path)
+    assert proof["decisions"] == 2 and proof["documents"] == 1
+
+
+def test_evidence_is_appended_to_no_other_file(start, agents, key, tmp_path):
+    site, agent = start(http=f"imagxp_key {key}; imagxp_evidence {tmp_path}/nginx0/evidence;", workers=1), agents.agent()
+    start.alerts = True
+    assert site.visit(agent).code == "OK"
+    log, = logs(site)
+    log.rename(f"{log}.1")
+    log.write_text("a stranger's\n")
+    reopen(site)
+    assert site.visit(agent).code == "OK"
+    assert "is not this worker's evidence, another file is begun" in site.log()
+    assert log.read_text() == "a stranger's\n"
+    log.unlink()
+    site.stop()
+    assert [proof["decisions"] for proof in prove(site, tmp_path, "*.jsonl*", "--sealed")] == [1, 1]
 
 
 def test_evidence_without_a_directory(start, key):
