@@ -1,5 +1,6 @@
-"""Publishers' applications, as the servers in these tests run them. ORIGIN and STORE come from the environment."""
+"""Publishers' applications, as the servers in these tests run them. The environment has ORIGIN, STORE, more of POLICY."""
 
+import json
 import os
 
 from imagxp import MemoryStore, Publisher
@@ -25,6 +26,7 @@ def publisher(policy=POLICY):
     path = os.environ.get("STORE")
     single = os.environ.get("SINGLE") == "1"
     store = FileStore(path, 1024) if path else MemoryStore(1024, single_worker=single, accept_from_ms=0)
+    policy = {**policy, **json.loads(os.environ.get("POLICY", "{}"))}
     return Publisher(policy, origin=os.environ["ORIGIN"], store=store)
 
 

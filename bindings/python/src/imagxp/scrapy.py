@@ -1,107 +1,138 @@
-"""A downloader middleware of Scrapy (``pip install imagxp[scrapy]``). In the project's settings:
+"""An add-on of Scrapy (``pip install imagxp[scrapy]``, 2.12 or newer). In the project's settings:
 
-    DOWNLOADER_MIDDLEWARES = {"imagxp.scrapy.Middleware": 950}
+    ADDONS = {"imagxp.scrapy.Addon": 900}
     IMAGXP_AGENT = Agent.from_env()           # by default from the environment, too
     IMAGXP_PURPOSE = "CRAWL_TRAINING"
     IMAGXP_WALLET = Wallet(["https://broker.example.com"], max_price="0.01")    # to pay where it is asked for
     IMAGXP_DISCOVER = True                    # to sign only where the site speaks IMAGXP
 
-It stands next to the downloader (950): so what Scrapy retries or redirects comes through it again, and is signed anew.
+It signs in the download handlers of http and https, whichever they are: so at the moment of sending, however long a request
+has waited (``DOWNLOAD_DELAY``, AutoThrottle), and anew what Scrapy retries or redirects. A downloader middleware would sign
+before the request waits for its slot.
+
+What an agent asks for itself (discovery, a visa) and what it sends once more, paid, goes out at once, in the same slot.
 """
 
 from __future__ import annotations
 
-from typing import Any, Optional, Union
+import inspect
+from collections.abc import Awaitable
+from typing import Any, Callable, Union
 
-import scrapy
+import scrapy.exceptions
 from scrapy.crawler import Crawler
 from scrapy.http import Request, Response
+from scrapy.settings import BaseSettings
+from scrapy.utils.defer import deferred_from_coro, maybe_deferred_to_future
+from scrapy.utils.misc import build_from_crawler, load_object
+from twisted.internet.error import ConnectError, DNSLookupError
 
 from .agent import Agent
-from .visits import UNHEARD, Errand, Reply, Steps, Visits
+from .visits import ERRAND_MAX, ERRAND_S, UNHEARD, UNSENT, Errand, Reply, Visits
 from .words import OURS, user_agent_of
 
-__all__ = ["Middleware"]
+__all__ = ["Addon"]
 
-# In the meta of a request that this middleware sends itself.
-_ERRAND = "imagxp_errand"
-# In the meta of a visit: what comes next, and the headers of a visit that is sent once more.
-_STEPS, _HEADERS = "imagxp_steps", "imagxp_headers"
+Send = Callable[[Request], Awaitable[Response]]
+
+# Newer Scrapy has exceptions of its own for some of Twisted's.
+_NEVER_SENT = tuple(
+    getattr(scrapy.exceptions, name)
+    for name in ("DownloadConnectionRefusedError", "CannotResolveHostError", "UnsupportedURLSchemeError")
+    if hasattr(scrapy.exceptions, name)
+)
 
 
-class Middleware:
-    def __init__(self, visits: Visits, crawler: Crawler) -> None:
-        self._visits, self._crawler = visits, crawler
-
-    @classmethod
-    def from_crawler(cls, crawler: Crawler) -> Middleware:
-        settings = crawler.settings
+class Addon:
+    def update_settings(self, settings: BaseSettings) -> None:
         agent = settings.get("IMAGXP_AGENT") or Agent.from_env()
         wallet, discover = settings.get("IMAGXP_WALLET"), settings.getbool("IMAGXP_DISCOVER")
-        return cls(Visits(agent, settings["IMAGXP_PURPOSE"], wallet=wallet, discover=discover), crawler)
+        visits = Visits(agent, settings["IMAGXP_PURPOSE"], wallet=wallet, discover=discover)
+        handlers = dict(settings.getwithbase("DOWNLOAD_HANDLERS"))
+        for scheme in ("http", "https"):
+            if handlers.get(scheme):
+                handlers[scheme] = _lazily(handlers[scheme], visits)
+        # Above a spider's custom_settings: what those say is in here.
+        settings.set("DOWNLOAD_HANDLERS", handlers, "cmdline")
 
-    async def process_request(self, request: Request, spider: Optional[scrapy.Spider] = None) -> Optional[Response]:
-        if _ERRAND in request.meta:
-            return None
-        headers = request.meta.pop(_HEADERS, None)
-        if headers is None:
-            steps = self._visits.visit(request.url)
-            headers = await self._run_errands(steps, next(steps))
-            request.meta[_STEPS] = steps
-        _sign(request, headers)
-        return None
 
-    async def process_response(
-        self, request: Request, response: Response, spider: Optional[scrapy.Spider] = None
-    ) -> Union[Request, Response]:
-        steps: Optional[Steps] = request.meta.pop(_STEPS, None)
-        if steps is None:
-            return response
+def _lazily(handler: Any, visits: Visits) -> type:
+    """Loads the handler no sooner than Scrapy would: it may import the reactor, which is not chosen yet."""
+
+    class Handler:
+        lazy = True
+
+        @classmethod
+        def from_crawler(cls, crawler: Crawler) -> Any:
+            return build_from_crawler(_signing(load_object(handler), visits), crawler)
+
+    return Handler
+
+
+def _signing(handler: Any, visits: Visits) -> type:
+    """The handler, in its own style: Scrapy calls both."""
+
+    class Signing(handler):  # type: ignore[misc]
+        async def download_request(self, request: Request) -> Response:
+            return await _visit(visits, request, super().download_request)
+
+    class SigningDeferred(handler):  # type: ignore[misc]
+        # As it was until 2.13.
+        def download_request(self, request: Request, spider: Any) -> Any:
+            download = super().download_request
+            return deferred_from_coro(_visit(visits, request, lambda one: maybe_deferred_to_future(download(one, spider))))
+
+    return Signing if inspect.iscoroutinefunction(handler.download_request) else SigningDeferred
+
+
+async def _visit(visits: Visits, request: Request, send: Send) -> Response:
+    steps = visits.visit(request.url)
+    step, response = next(steps), None
+    while True:
+        if isinstance(step, Errand):
+            reply = await _errand(step, request, send)
+        else:
+            response = await _send_signed(request, step, send)
+            reply = _reply(response)
         try:
-            step = steps.send(_reply(response))
-            headers = await self._run_errands(steps, step)
+            step = steps.send(reply)
         except StopIteration:
+            assert response is not None, "the last step is a visit"
             return response
-        again = request.copy()
-        again.dont_filter = True
-        again.meta[_STEPS], again.meta[_HEADERS] = steps, headers
-        return again
-
-    async def _run_errands(self, steps: Steps, step: Any) -> dict[str, str]:
-        while isinstance(step, Errand):
-            step = steps.send(await self._errand(step))
-        headers: dict[str, str] = step
-        return headers
-
-    async def _errand(self, errand: Errand) -> Reply:
-        meta = {_ERRAND: True, "dont_redirect": True, "dont_retry": True, "handle_httpstatus_all": True, "download_timeout": 10}
-        headers = {"User-Agent": user_agent_of(), **errand.headers}
-        request = Request(errand.url, method=errand.method, headers=headers, body=errand.body, meta=meta, dont_filter=True)
-        try:
-            return _reply(await _download(self._crawler, request))
-        except Exception:
-            return UNHEARD
 
 
-async def _download(crawler: Crawler, request: Request) -> Response:
-    assert crawler.engine is not None
-    if hasattr(crawler.engine, "download_async"):
-        response: Response = await crawler.engine.download_async(request)
-        return response
-    from scrapy.utils.defer import maybe_deferred_to_future
+async def _send_signed(request: Request, headers: dict[str, str], send: Send) -> Response:
+    """The request itself stays as it was: Scrapy copies its headers to wherever a redirect leads."""
+    signed = request.copy()
+    for name in OURS:
+        signed.headers.pop(name, None)
+    for name, value in headers.items():
+        signed.headers[name] = value
+    if headers:
+        signed.headers["User-Agent"] = user_agent_of((request.headers.get("User-Agent") or b"").decode("latin-1"))
+    try:
+        return await send(signed)
+    finally:
+        # What handlers leave there: AutoThrottle reads download_latency.
+        request.meta.update(signed.meta)
 
-    return await maybe_deferred_to_future(crawler.engine.download(request))
+
+async def _errand(errand: Errand, request: Request, send: Send) -> Reply:
+    """Has nothing of the visit, its cookies and passwords least of all, but the way out: the proxy."""
+    headers: dict[str, Union[str, bytes]] = {"User-Agent": user_agent_of(), **errand.headers}
+    meta: dict[str, Any] = {"download_timeout": ERRAND_S, "download_maxsize": ERRAND_MAX}
+    if "proxy" in request.meta:
+        meta["proxy"] = request.meta["proxy"]
+    if "Proxy-Authorization" in request.headers:
+        headers["Proxy-Authorization"] = request.headers["Proxy-Authorization"] or b""
+    try:
+        return _reply(await send(Request(errand.url, method=errand.method, headers=headers, body=errand.body, meta=meta)))
+    except (ConnectError, DNSLookupError, *_NEVER_SENT):
+        return UNSENT
+    except Exception:
+        return UNHEARD
 
 
 def _reply(response: Response) -> Reply:
     headers = {name.decode("latin-1").lower(): values[-1] for name, values in response.headers.items() if values}
     return Reply(response.status, {name: value.decode("latin-1") for name, value in headers.items()}, response.body)
-
-
-def _sign(request: Request, headers: dict[str, str]) -> None:
-    for name in OURS:
-        request.headers.pop(name, None)
-    for name, value in headers.items():
-        request.headers[name] = value
-    if headers:
-        request.headers["User-Agent"] = user_agent_of((request.headers.get("User-Agent") or b"").decode("latin-1"))
