@@ -9,6 +9,7 @@ next site nothing of ours, and where that one refuses, the last site is asked ag
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Optional, Union
 
 import httpx
@@ -19,7 +20,8 @@ from .words import OURS, Purpose, user_agent_of
 
 __all__ = ["Auth"]
 
-Flow = Generator[Union[httpx.Request, Errand], Any, Any]
+# A request is answered with its response; an errand, and a response that is to be peeked at, with a `Reply`.
+Flow = Generator[Union[httpx.Request, httpx.Response, Errand], Any, Any]
 
 
 class Auth(httpx.Auth):
@@ -43,34 +45,18 @@ class Auth(httpx.Auth):
         self._errands = {"timeout": ERRAND_S, **(errands or {}), "follow_redirects": False}
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        flow = self._flow(request)
-        answer: Union[Reply, httpx.Response, None] = None
-        while True:
-            try:
+        flow, answer = self._flow(request), None
+        with suppress(StopIteration):
+            while True:
                 step = flow.send(answer)
-            except StopIteration:
-                return
-            if isinstance(step, Errand):
-                answer = self._run(step)
-            else:
-                answer = yield step
-                if reads_body(answer.status_code):
-                    _peek(answer)
+                answer = (yield step) if isinstance(step, httpx.Request) else self._do(step)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        flow = self._flow(request)
-        answer: Union[Reply, httpx.Response, None] = None
-        while True:
-            try:
+        flow, answer = self._flow(request), None
+        with suppress(StopIteration):
+            while True:
                 step = flow.send(answer)
-            except StopIteration:
-                return
-            if isinstance(step, Errand):
-                answer = await self._arun(step)
-            else:
-                answer = yield step
-                if reads_body(answer.status_code):
-                    await _apeek(answer)
+                answer = (yield step) if isinstance(step, httpx.Request) else await self._ado(step)
 
     def _flow(self, request: httpx.Request) -> Flow:
         response = yield from self._visit(request)
@@ -90,58 +76,75 @@ class Auth(httpx.Auth):
                 reply = yield step
             else:
                 response = yield _signed(request, step)
-                body = response.content if response.is_closed and reads_body(response.status_code) else b""
-                reply = Reply(response.status_code, response.headers, body)
+                if reads_body(response.status_code):
+                    reply = yield response
+                else:
+                    reply = Reply(response.status_code, response.headers)
             try:
                 step = steps.send(reply)
             except StopIteration:
                 return response
 
-    def _run(self, errand: Errand) -> Reply:
+    def _do(self, step: Union[Errand, httpx.Response]) -> Reply:
+        if isinstance(step, httpx.Response):
+            return _peek(step, PEEK_MAX)
         try:
-            with httpx.Client(**self._errands) as client:
-                with client.stream(errand.method, errand.url, headers=_named(errand), content=errand.body) as response:
-                    body = b""
-                    for more in response.iter_bytes(ERRAND_MAX):
-                        body += more
-                        if len(body) >= ERRAND_MAX:
-                            break
-                    return Reply(response.status_code, response.headers, body)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol):
-            return UNSENT
-        except httpx.HTTPError:
-            return UNHEARD
+            with httpx.Client(**self._errands) as client, client.stream(**_arguments(step)) as response:
+                return _peek(response, ERRAND_MAX)
+        except httpx.HTTPError as error:
+            return _unanswered(error)
 
-    async def _arun(self, errand: Errand) -> Reply:
+    async def _ado(self, step: Union[Errand, httpx.Response]) -> Reply:
+        if isinstance(step, httpx.Response):
+            return await _apeek(step, PEEK_MAX)
         try:
-            async with httpx.AsyncClient(**self._errands) as client:
-                async with client.stream(errand.method, errand.url, headers=_named(errand), content=errand.body) as response:
-                    body = b""
-                    async for more in response.aiter_bytes(ERRAND_MAX):
-                        body += more
-                        if len(body) >= ERRAND_MAX:
-                            break
-                    return Reply(response.status_code, response.headers, body)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol):
-            return UNSENT
-        except httpx.HTTPError:
-            return UNHEARD
+            async with httpx.AsyncClient(**self._errands) as client, client.stream(**_arguments(step)) as response:
+                return await _apeek(response, ERRAND_MAX)
+        except httpx.HTTPError as error:
+            return _unanswered(error)
 
 
-class _Rest(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """What was peeked at, and the rest behind it."""
+def _peek(response: httpx.Response, most: int) -> Reply:
+    """Reads a body that is no longer than this, and leaves a longer one to whoever wants it."""
+    if not response.is_closed:
+        body = _Peeked(response, iter(response.stream))  # type: ignore[arg-type]
+        if all(body.keep(piece) <= most for piece in body.rest):
+            response.read()
+    return _reply(response)
 
-    def __init__(self, head: list[bytes], rest: Any, stream: Any) -> None:
-        self._head, self._rest, self._stream = head, rest, stream
+
+async def _apeek(response: httpx.Response, most: int) -> Reply:
+    if not response.is_closed:
+        body = _Peeked(response, response.stream.__aiter__())  # type: ignore[union-attr]
+        async for piece in body.rest:
+            if body.keep(piece) > most:
+                return _reply(response)
+        await response.aread()
+    return _reply(response)
+
+
+class _Peeked(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A response's body, of which the head has been read."""
+
+    def __init__(self, response: httpx.Response, rest: Any) -> None:
+        self.rest = rest
+        self._head: list[bytes] = []
+        self._stream: Any = response.stream
+        response.stream = self
+
+    def keep(self, piece: bytes) -> int:
+        """The length of what has been read."""
+        self._head.append(piece)
+        return sum(map(len, self._head))
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._head
-        yield from self._rest
+        yield from self.rest
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self._head:
             yield piece
-        async for piece in self._rest:
+        async for piece in self.rest:
             yield piece
 
     def close(self) -> None:
@@ -151,33 +154,17 @@ class _Rest(httpx.SyncByteStream, httpx.AsyncByteStream):
         await self._stream.aclose()
 
 
-def _peek(response: httpx.Response) -> None:
-    """Reads a body that is as short as a refusal, and leaves a longer one to whoever wants it."""
-    if response.is_closed:
-        return
-    stream: Any = response.stream
-    rest, head = iter(stream), []
-    for piece in rest:
-        head.append(piece)
-        if sum(map(len, head)) > PEEK_MAX:
-            response.stream = _Rest(head, rest, stream)
-            return
-    response.stream = _Rest(head, iter(()), stream)
-    response.read()
+def _reply(response: httpx.Response) -> Reply:
+    return Reply(response.status_code, response.headers, response.content if response.is_closed else b"")
 
 
-async def _apeek(response: httpx.Response) -> None:
-    if response.is_closed:
-        return
-    stream: Any = response.stream
-    rest, head = stream.__aiter__(), []
-    async for piece in rest:
-        head.append(piece)
-        if sum(map(len, head)) > PEEK_MAX:
-            response.stream = _Rest(head, rest, stream)
-            return
-    response.stream = _Rest(head, rest, stream)
-    await response.aread()
+def _unanswered(error: httpx.HTTPError) -> Reply:
+    return UNSENT if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)) else UNHEARD
+
+
+def _arguments(errand: Errand) -> dict[str, Any]:
+    headers = {"User-Agent": user_agent_of(), **errand.headers}
+    return {"method": errand.method, "url": errand.url, "headers": headers, "content": errand.body}
 
 
 class _Headers(httpx.Headers):
@@ -211,7 +198,3 @@ def _signed(request: httpx.Request, headers: dict[str, str]) -> httpx.Request:
         plain["User-Agent"] = user_agent_of(plain.get("User-Agent", ""))
     request.headers = _Headers(plain, headers)
     return request
-
-
-def _named(errand: Errand) -> dict[str, str]:
-    return {"User-Agent": user_agent_of(), **errand.headers}
