@@ -42,6 +42,9 @@ type Store struct {
 // ErrEvicts says that Redis drops keys when its memory is full: nonces, with the rest.
 var ErrEvicts = errors.New("redisstore: this Redis evicts keys when memory is full: set maxmemory-policy noeviction")
 
+// ErrRing says that a redis.Ring asks another shard for the keys of one that is away, and that one knows nothing of them.
+var ErrRing = errors.New("redisstore: a ring forgets nonces when a shard is away: use a cluster")
+
 // Open makes a store of a URL such as redis://user:password@host:6379/0, rediss:// for TLS, unix:///path. It does not connect
 // yet: Ping does.
 func Open(url string) (*Store, error) {
@@ -54,9 +57,10 @@ func Open(url string) (*Store, error) {
 	return &Store{client: redis.NewClient(options)}, nil
 }
 
-// New makes a store of a client that is there already: a cluster, a ring, one with Sentinel. The client must have been made with
+// New makes a store of a client that is there already: a cluster, one with Sentinel. The client must have been made with
 // ContextTimeoutEnabled, or a Redis that hangs would hang requests; and with MaxRetries -1 (0 is three retries), since a retry of a
-// write that was done looks like a replay. A cluster needs no hash tags: each tag is a command of its own.
+// write that was done looks like a replay. A cluster needs no hash tags: each tag is a command of its own. Its client sends what broke
+// off once more, whatever MaxRetries says: such a request may be told that it is a replay. A ring is ErrRing.
 func New(client redis.UniversalClient) (*Store, error) {
 	timeouts, retries := true, 0
 	switch client := client.(type) {
@@ -65,7 +69,7 @@ func New(client redis.UniversalClient) (*Store, error) {
 	case *redis.ClusterClient:
 		timeouts, retries = client.Options().ContextTimeoutEnabled, client.Options().MaxRetries
 	case *redis.Ring:
-		timeouts, retries = client.Options().ContextTimeoutEnabled, client.Options().MaxRetries
+		return nil, ErrRing
 	}
 	switch {
 	case !timeouts:
@@ -112,8 +116,6 @@ func (s *Store) eachNode(ctx context.Context, ask func(context.Context, *redis.C
 		return ask(ctx, client)
 	case *redis.ClusterClient:
 		return client.ForEachMaster(ctx, ask)
-	case *redis.Ring:
-		return client.ForEachShard(ctx, ask)
 	}
 	return nil
 }

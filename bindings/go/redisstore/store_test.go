@@ -21,6 +21,7 @@ import (
 // server is a redis-server of this test's own.
 type server struct {
 	address string
+	bus     string // of a cluster's node
 	process *os.Process
 }
 
@@ -104,10 +105,11 @@ func TestTakesOnce(t *testing.T) {
 	}
 }
 
-type manifests struct{ body []byte }
+// documents are what each host publishes.
+type documents map[string][]byte
 
-func (m manifests) Fetch(context.Context, imagxp.Need) (imagxp.Answer, error) {
-	return imagxp.Answer{Outcome: imagxp.Found, Body: m.body, MaxAge: -1}, nil
+func (d documents) Fetch(_ context.Context, need imagxp.Need) (imagxp.Answer, error) {
+	return imagxp.Answer{Outcome: imagxp.Found, Body: d[need.Host], MaxAge: -1}, nil
 }
 
 func fatal[T any](value T, err error) T {
@@ -121,7 +123,7 @@ func fatal[T any](value T, err error) T {
 func TestNodes(t *testing.T) {
 	redisServer := startRedis(t)
 	agent := fatal(imagxp.NewAgent("bot.example.com", fatal(imagxp.GenerateKey())))
-	network := manifests{fatal(agent.Manifest(imagxp.Manifest{}))}
+	network := documents{"bot.example.com": fatal(agent.Manifest(imagxp.Manifest{}))}
 	node := func(degraded bool) *imagxp.Publisher {
 		return fatal(imagxp.NewPublisher(imagxp.PublisherConfig{
 			Policy: `{"allowRAG":true}`, Origins: []string{"https://pub.example.com"}, Fetcher: network,
@@ -185,6 +187,9 @@ func TestClientsThatWouldHang(t *testing.T) {
 		if _, err := New(client); err == nil {
 			t.Errorf("%s is taken", name)
 		}
+	}
+	if _, err := New(redis.NewRing(&redis.RingOptions{ContextTimeoutEnabled: true, MaxRetries: -1})); !errors.Is(err, ErrRing) {
+		t.Errorf("a ring: %v", err)
 	}
 	fatal(New(redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}, ContextTimeoutEnabled: true, MaxRetries: -1})))
 	store := fatal(New(redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true, MaxRetries: -1})))

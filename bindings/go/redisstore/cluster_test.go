@@ -1,0 +1,175 @@
+package redisstore
+
+import (
+	"crypto/rand"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	imagxp "github.com/imagxp/imagxp/bindings/go"
+	"github.com/redis/go-redis/v9"
+)
+
+// startCluster is three nodes that share the hash slots, without replicas.
+func startCluster(t *testing.T) []*server {
+	t.Helper()
+	nodes := make([]*server, 3)
+	for i := range nodes {
+		_, bus, _ := net.SplitHostPort(freeAddress(t))
+		nodes[i] = startRedis(t, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "1000")
+		nodes[i].bus = bus
+	}
+	const slots = 16384
+	for i, node := range nodes {
+		client := node.open(t).client
+		fatal(client.Do(t.Context(), "CLUSTER", "ADDSLOTSRANGE", i*slots/len(nodes), (i+1)*slots/len(nodes)-1).Result())
+		host, port, _ := net.SplitHostPort(nodes[0].address)
+		fatal(client.Do(t.Context(), "CLUSTER", "MEET", host, port, nodes[0].bus).Result())
+	}
+	for _, node := range nodes {
+		client := node.open(t).client
+		for tries := 0; !strings.Contains(fatal(client.ClusterInfo(t.Context()).Result()), "cluster_state:ok"); tries++ {
+			if tries == 400 {
+				t.Fatal(client.ClusterInfo(t.Context()).Result())
+			}
+			time.Sleep(25 * time.Millisecond)
+		}
+	}
+	return nodes
+}
+
+func clusterOf(nodes []*server) *redis.ClusterClient {
+	var addresses []string
+	for _, node := range nodes {
+		addresses = append(addresses, node.address)
+	}
+	return redis.NewClusterClient(&redis.ClusterOptions{Addrs: addresses, ContextTimeoutEnabled: true, MaxRetries: -1})
+}
+
+// shop is a site of several publishers, each with a connection of its own, that sells requests one by one.
+type shop struct {
+	publishers []*imagxp.Publisher
+	agent      *imagxp.Agent
+	issuer     *imagxp.Issuer
+}
+
+func openShop(t *testing.T, nodes []*server) *shop {
+	t.Helper()
+	s := &shop{
+		agent:  fatal(imagxp.NewAgent("bot.example.com", fatal(imagxp.GenerateKey()))),
+		issuer: &imagxp.Issuer{URL: "https://broker.example.com", Key: fatal(imagxp.GenerateKey())},
+	}
+	network := documents{"bot.example.com": fatal(s.agent.Manifest(imagxp.Manifest{})), "broker.example.com": fatal(s.issuer.JWKS())}
+	for range 2 {
+		store := fatal(New(clusterOf(nodes)))
+		t.Cleanup(func() { _ = store.Close() })
+		s.publishers = append(s.publishers, fatal(imagxp.NewPublisher(imagxp.PublisherConfig{
+			Policy: `{"allowRAG":true,"requiresPayment":true,"price":"0.001","visa_single_use":true,
+				"audiences":["pub.example.com"],"monetization":{"brokerUrl":"https://broker.example.com"}}`,
+			Origins: []string{"https://pub.example.com"}, Fetcher: network, Keys: imagxp.KeyCacheSizes{Names: 8, Issuers: 1}, ReplaySlots: 1024,
+			Store: store, StoreSecret: make([]byte, 32),
+		})))
+	}
+	return s
+}
+
+func (s *shop) sell() string {
+	return fatal(s.issuer.IssueVisa(imagxp.VisaClaims{Audience: "pub.example.com", AgentID: s.agent.ID(), PublicKey: s.agent.PublicKey(), Amount: "0.001", ID: rand.Text()}))
+}
+
+func (s *shop) signed(visa string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "/a", nil)
+	r.Host = "pub.example.com"
+	fatal(s.agent.Sign(imagxp.Claims{Resource: "https://pub.example.com/a", Purpose: imagxp.RAGRetrieval})).Set(r.Header)
+	r.Header.Set(imagxp.HeaderCredential, visa)
+	return r
+}
+
+// race gives each request to every publisher at once, and counts its admissions. A request and its visa are two keys, mostly of two
+// nodes.
+func (s *shop) race(t *testing.T, requests []*http.Request, refusals ...error) []int32 {
+	t.Helper()
+	counts := make([]int32, len(requests))
+	for i, request := range requests { // one after the other: Redis must answer in 50 ms
+		var all sync.WaitGroup
+		for _, publisher := range s.publishers {
+			all.Add(1)
+			go func() {
+				defer all.Done()
+				_, err := publisher.Check(t.Context(), request)
+				if err == nil {
+					atomic.AddInt32(&counts[i], 1)
+				} else if !isOneOf(err, refusals) {
+					t.Errorf("request %d: %v", i, err)
+				}
+			}()
+		}
+		all.Wait()
+	}
+	return counts
+}
+
+func isOneOf(err error, known []error) bool {
+	for _, one := range known {
+		if errors.Is(err, one) {
+			return true
+		}
+	}
+	return false
+}
+
+// Three nodes with a share of the keys each: every request and every visa is good once, and none while its node is away.
+func TestCluster(t *testing.T) {
+	nodes := startCluster(t)
+	site := openShop(t, nodes)
+	for _, publisher := range site.publishers { // the documents, and the connections
+		if _, err := publisher.Check(t.Context(), site.signed(site.sell())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const visits = 64
+	visas, first, second, third := make([]string, visits), make([]*http.Request, visits), make([]*http.Request, visits), make([]*http.Request, visits)
+	for i := range visits {
+		visas[i] = site.sell()
+		first[i], second[i], third[i] = site.signed(visas[i]), site.signed(visas[i]), site.signed(site.sell())
+	}
+	for i, count := range site.race(t, first, imagxp.ErrReplayDetected) {
+		if count != 1 {
+			t.Errorf("request %d was admitted %d times", i, count)
+		}
+	}
+	for i, count := range site.race(t, second, imagxp.ErrReplayDetected, imagxp.ErrVisaUsed) {
+		if count != 0 {
+			t.Errorf("visa %d was good %d times more", i, count)
+		}
+	}
+	for _, node := range nodes {
+		if held := fatal(node.open(t).client.DBSize(t.Context()).Result()); held == 0 {
+			t.Errorf("%s holds nothing", node.address)
+		}
+	}
+
+	_ = nodes[1].process.Kill()
+	_, _ = nodes[1].process.Wait()
+	var admitted int32
+	for i, count := range site.race(t, third, imagxp.ErrReplayStoreDown, imagxp.ErrReplayDetected, imagxp.ErrVisaUsed) {
+		if count > 1 {
+			t.Errorf("request %d was admitted %d times", i, count)
+		}
+		admitted += count
+	}
+	if admitted == visits {
+		t.Error("nothing was refused while a node was away")
+	}
+	for i, count := range site.race(t, first, imagxp.ErrReplayStoreDown, imagxp.ErrReplayDetected) {
+		if count != 0 {
+			t.Errorf("request %d was admitted again", i)
+		}
+	}
+}
