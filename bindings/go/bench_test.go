@@ -2,6 +2,7 @@ package imagxp
 
 import (
 	"net/http"
+	"sync/atomic"
 	"testing"
 )
 
@@ -34,4 +35,20 @@ func BenchmarkCheck(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// On every core at once: -cpu 1,2 -mutexprofile shows what they wait for.
+func BenchmarkCheckParallel(b *testing.B) {
+	network := new(documents)
+	publisher := small(b, PublisherConfig{Fetcher: network, Keys: KeyCacheSizes{64, 1, 8, 64}, ReplaySlots: 2*b.N + 8192})
+	visits := signedVisits(b, publisher, network, b.N)
+	var next atomic.Int64
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := publisher.Check(b.Context(), visits[next.Add(1)-1]); err != nil {
+				b.Error(err)
+			}
+		}
+	})
 }

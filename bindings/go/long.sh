@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Each fuzz target for SECONDS_EACH (600) seconds, and 64 goroutines through IMAGXP_RACES (1,000,000)
-# requests of their own, each sent twice, and as many that all share.
+# Each fuzz target for SECONDS_EACH (600) seconds, and IMAGXP_RACES (1,000,000) requests, each of them sent by 64 goroutines: 64 million
+# checks.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tools/abi-setup.sh

@@ -13,7 +13,7 @@ dist: go-dist ## what is handed out
 go-dist: ## the Go modules with the library in them, below target/dist/goproxy
 	@bindings/go/dist.sh
 
-go-long: ## the Go package: each fuzz target for ten minutes, 64 goroutines of a million requests
+go-long: ## the Go package: each fuzz target for ten minutes, 64 goroutines with the same million requests
 	@bindings/go/long.sh
 
 .PHONY: test-go-broker
