@@ -165,6 +165,19 @@ fn without_the_last_checkpoint_it_says_so() {
     verify.assert().code(1).stdout(predicate::str::contains("line 3: KEY: "));
 }
 
+/// Signatures are checked in batches, long after their lines were read: one that is wrong seals nothing all the same.
+#[test]
+fn a_checkpoint_with_a_wrong_signature_seals_nothing() {
+    let office = office();
+    let mut altered = log(&office);
+    let member = b"\"signature\":\"";
+    let at = altered.windows(member.len()).rposition(|window| window == member).unwrap() + member.len() + 9;
+    altered[at] = if altered[at] == b'0' { b'1' } else { b'0' };
+    let (report, code) = verify(&office, &altered, &[]);
+    assert_eq!((code, blamed(&report)), (1, vec![(8, "SIGNATURE".into())]), "{report}");
+    assert_eq!((&report["unsealed"], &report["sealed"]["line"]), (&2.into(), &6.into()), "{report}");
+}
+
 #[test]
 fn a_torn_line_is_recovered() {
     let office = office();

@@ -96,7 +96,7 @@ pub struct State {
     pub head: Head,
     /// The hash of the line before the last.
     pub before: Digest,
-    /// The last checkpoint's line.
+    /// The line of the last checkpoint whose signature is good.
     pub sealed: u64,
     /// How far the counts of checkpoints are off, once one was reported.
     pub shift: i64,
@@ -113,7 +113,7 @@ pub struct Summary {
     pub head: Head,
     /// Bytes of the whole lines: a writer cuts the file here before it goes on.
     pub bytes: u64,
-    /// Lines behind the last checkpoint: chained, not signed.
+    /// Lines behind the last good checkpoint: chained, not signed.
     pub unsealed: u64,
     /// Bytes of a last line that was torn while being written; 0 is none.
     pub torn: usize,
@@ -158,17 +158,15 @@ impl<'k> Log<'k> {
     /// # Errors
     /// What is wrong with this line. Go on with the next all the same.
     pub fn line<'l>(&mut self, line: &'l [u8]) -> Result<Record<'l>, Fault> {
-        let sealed = self.state.sealed;
         let (record, checks) = self.line_unchecked(line)?;
-        if checks.iter().all(|check| check.verify().is_ok()) {
-            return Ok(record);
+        for check in &checks {
+            self.seal(check.line, check.verify().is_ok())?;
         }
-        self.state.sealed = sealed;
-        Err(self.fault(What::Signature))
+        Ok(record)
     }
 
     /// As [`Self::line`], but leaves the check of a checkpoint's signature to the caller, who makes many at once
-    /// ([`super::verify_checks`]).
+    /// ([`super::verify_checks`]) and hands over what came of it ([`Self::seal`]). Until then the checkpoint seals nothing.
     ///
     /// # Errors
     /// As [`Self::line`], but for [`What::Signature`].
@@ -188,6 +186,19 @@ impl<'k> Log<'k> {
             let _ = checks.push(self.checkpoint(checkpoint, head.count)?);
         }
         Ok((record, checks))
+    }
+
+    /// What came of the check of the checkpoint on this line: if it is `good`, nothing up to there was altered since it was
+    /// signed.
+    ///
+    /// # Errors
+    /// [`What::Signature`], of that line.
+    pub fn seal(&mut self, line: u64, good: bool) -> Result<(), Fault> {
+        if !good {
+            return Err(self.fault_of(line, What::Signature));
+        }
+        self.state.sealed = self.state.sealed.max(line);
+        Ok(())
     }
 
     /// The end: `rest` is what stands behind the last newline. A line without its newline was torn while being written;
@@ -216,14 +227,17 @@ impl<'k> Log<'k> {
         let key = known.ok_or_else(|| self.fault(What::Key))?;
         let digest = checkpoint_digest(&checkpoint.head, checkpoint.kid, checkpoint.at);
         let digest = digest.map_err(|_: Error| self.fault(What::NotARecord))?;
-        self.state.sealed = self.state.head.count;
         Ok(Check { line: self.state.head.count, key, digest, signature: checkpoint.signature })
     }
 
     /// A fault of the line at hand. Callers who find one themselves ([`super::Decision::prove`]) count it so, too.
     pub fn fault(&mut self, what: What) -> Fault {
+        self.fault_of(self.state.head.count, what)
+    }
+
+    fn fault_of(&mut self, line: u64, what: What) -> Fault {
         self.state.faults = self.state.faults.saturating_add(1);
-        Fault { line: self.state.head.count, what }
+        Fault { line, what }
     }
 }
 

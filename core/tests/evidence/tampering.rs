@@ -106,6 +106,45 @@ fn a_rewritten_chain_fails_at_its_checkpoint() {
     assert_eq!((faults.as_slice(), summary.unsealed), (&[Fault { line: 2, what: What::Key }][..], 2));
 }
 
+/// A signature that is checked later seals nothing before that, and nothing at all if it is wrong: whether it is wrong is
+/// found at once, or with many others.
+#[test]
+fn a_checkpoint_seals_only_by_a_good_signature() {
+    let mut book = Book::new();
+    for at in 0..2 {
+        book.document("https://a.example.com/x", &[at], NOW);
+        book.checkpoint(NOW);
+    }
+    let forged = altered_signature(&book.text);
+    for (text, sealed, wrong) in [(&book.text, 4, None), (&forged, 2, Some(4))] {
+        let keys = [publisher()];
+        let (mut at_once, mut later) = (Log::new(&keys), Log::new(&keys));
+        let mut checks = Vec::new();
+        let mut faults = Vec::new();
+        for line in text.lines() {
+            faults.extend(at_once.line(line.as_bytes()).err());
+            checks.extend(later.line_unchecked(line.as_bytes()).unwrap().1);
+        }
+        assert_eq!(faults, wrong.map(|line| Fault { line, what: What::Signature }).as_slice());
+
+        assert_eq!(later.finish(b"").unsealed, 4, "no signature was checked yet");
+        let mut good = [false; 2];
+        verify_checks(&checks, &mut Tables::new(&mut []), &mut good);
+        let verdicts = checks.iter().zip(good).filter_map(|(check, good)| later.seal(check.line, good).err());
+        assert_eq!(verdicts.collect::<Vec<_>>(), faults);
+        assert_eq!((later.state(), later.state().sealed), (at_once.state(), sealed));
+        assert_eq!(later.finish(b"").unsealed, 4 - sealed);
+    }
+}
+
+/// The last signature with its last digit changed.
+fn altered_signature(text: &str) -> String {
+    let member = "\"signature\":\"";
+    let at = text.rfind(member).unwrap() + member.len() + 127;
+    let digit = if text.as_bytes()[at] == b'0' { "1" } else { "0" };
+    [&text[..at], digit, &text[at + 1..]].concat()
+}
+
 #[test]
 fn a_torn_last_line_is_recovered() {
     let mut book = book();

@@ -140,8 +140,10 @@ impl<'k> Audit<'k> {
 
     fn judge(&mut self, pending: Pending, mut good: impl Iterator<Item = bool>) {
         match pending.of {
-            Of::Checkpoint(at, kid) if good.all(|good| good) => self.found.sealed = Some((pending.line, at, kid)),
-            Of::Checkpoint(..) => self.blame(pending.line, What::Signature),
+            Of::Checkpoint(at, kid) => match self.log.seal(pending.line, good.next() == Some(true)) {
+                Ok(()) => self.found.sealed = Some((pending.line, at, kid)),
+                Err(fault) => self.blame(fault.line, fault.what),
+            },
             Of::Decision(outcome, findings) => {
                 // In the order of `Decision::checks`: the request's signature, then the token's.
                 let mut checked = |finding| match finding {
