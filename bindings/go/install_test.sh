@@ -47,7 +47,10 @@ grep -q '"error":"IDENTITY_REQUIRED"' "$work/answer"
 (cd "$work/agent" && ./program) >"$work/said"
 grep -qx "Hello, localhost:$agent: VERIFIED_AGENT for RAG_RETRIEVAL" "$work/said"
 kill "${pids[@]}" && pids=()
-echo "  the README's two programs, from the module's zip"
+mkdir "$work/agent/wallet"
+awk 'FNR == NR { wallet = wallet "\t" $0 "\n"; next } /client := / { printf "%s", wallet; next } { print }' <(program 3) <(program 2) >"$work/agent/wallet/main.go"
+(cd "$work/agent" && go vet ./wallet)
+echo "  the README's programs, from the module's zip"
 
 (cd "$work/site" && go mod vendor && go build -mod=vendor -o vendored . && test -e vendor/$module/internal/abi/lib/linux_amd64/libimagxp.a)
 echo "  vendored"

@@ -121,6 +121,7 @@ func NewPublisher(config PublisherConfig) (*Publisher, error) {
 	if p.store, err = newSharedStore(&config); err != nil {
 		return nil, err
 	}
+	p.config.StoreSecret = nil // it is in p.store, and not to be printed
 	if p.keys, err = newKeyCache(config.Keys); err != nil {
 		return nil, fmt.Errorf("imagxp: PublisherConfig.Keys: %w", err)
 	}
@@ -173,6 +174,14 @@ func originsOf(texts []string, development bool) ([]origin, error) {
 	}
 	return origins, nil
 }
+
+// String says whose publisher it is, and nothing of its secret.
+func (p *Publisher) String() string {
+	return "imagxp.Publisher(" + strings.Join(p.config.Origins, ", ") + ")"
+}
+
+// GoString is String, so that %#v shows no more.
+func (p *Publisher) GoString() string { return p.String() }
 
 // Development says whether the policy is for development. Never on a public site.
 func (p *Publisher) Development() bool { return p.terms.Flags&abi.TermsDevelopment != 0 }

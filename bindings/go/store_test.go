@@ -1,9 +1,12 @@
 package imagxp
 
 import (
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,6 +34,19 @@ func paidSite(t *testing.T, config PublisherConfig) (publisher *Publisher, pay f
 		return must(issuer.IssueVisa(VisaClaims{Audience: "pub.example.com", AgentID: agent.ID(), PublicKey: agent.PublicKey(), Amount: "0.001", ID: id}))(t)
 	}
 	return publisher, pay, sell
+}
+
+// Printing a publisher shows nothing of the secret.
+func TestTheStoreSecretIsNotShown(t *testing.T) {
+	secret := []byte("0123456789abcdefghijklmnopqrstuv")
+	publisher := small(t, PublisherConfig{Store: new(memoryStore), StoreSecret: secret})
+	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
+		for _, told := range []string{string(secret), hex.EncodeToString(secret), strings.Trim(fmt.Sprint(secret), "[]"), "0x30, 0x31, 0x32"} {
+			if strings.Contains(fmt.Sprintf(format, publisher), told) {
+				t.Errorf("%s shows it", format)
+			}
+		}
+	}
 }
 
 // A store that does not answer takes no visa: it pays once the store is back, and no second time.
