@@ -1,3 +1,4 @@
+import asyncio
 import multiprocessing
 import os
 import shutil
@@ -10,6 +11,8 @@ import pytest
 from conftest import ORIGIN, URL, Server, free_port, knowing
 
 from imagxp import Agent, MemoryStore, Publisher, Request, StoreError
+from imagxp._keys import Fetched, Wanted
+from imagxp.broker import Issuer
 from imagxp.filestore import FileStore
 
 WORKERS = 4
@@ -196,8 +199,6 @@ def test_redis_is_one_for_all_machines(agent, redis_server):
 
 
 def test_redis_without_blocking_the_loop(agent, redis_server):
-    import asyncio
-
     publisher = knowing(agent, store=patient(redis_server))
 
     async def work():
@@ -245,17 +246,58 @@ def test_redis_that_forgets_is_refused(redis_server):
             patient(redis_server)
 
 
-def test_redis_leaves_the_visa_of_a_replay(agent, redis_server):
-    import redis
+class Shop:
+    """Publishers that sell requests one by one, and share a Redis."""
 
-    from imagxp.redis import _TAKE
+    def __init__(self, agent, *stores):
+        broker = "https://broker.example.com"
+        self.agent, self.issuer = agent, Issuer(broker, "1" * 64)
+        policy = {"requiresPayment": True, "price": "0.001", "visa_single_use": True, "allowRAG": True,
+                  "audiences": ["pub.example.com"], "monetization": {"brokerUrl": broker}}  # fmt: skip
+        self.publishers = [knowing(agent, policy, store=store) for store in stores]
+        wanted = Wanted(2, f"{broker}/.well-known/jwks.json", "broker.example.com", True, 65_536)
+        for publisher in self.publishers:
+            publisher._keys.supply(wanted, Fetched(1, self.issuer.jwks().encode()))
 
-    with redis.Redis(port=redis_server.port) as client:
-        take = client.register_script(_TAKE)
-        assert take(["n1", "v1"], [9000, 9000]) == 0
-        assert take(["n1", "v2"], [9000, 9000]) == 1 and not client.exists("v2")
-        assert take(["n2", "v1"], [9000, 9000]) == 2
-        assert take(["n3"], [9000]) == 0
+    def sell(self):
+        return self.issuer.issue("pub.example.com", "0.001", agent_id=self.agent.agent_id, public_key=self.agent.public_key)
+
+    def signed(self, visa):
+        return Request.of_url(URL, {**self.agent.sign(URL, "SUMMARY"), "x-imagxp-credential": visa})
+
+
+@pytest.mark.parametrize("kind", ["check", "acheck"])
+def test_redis_leaves_the_visa_of_a_replay(agent, redis_server, kind):
+    shop = Shop(agent, patient(redis_server), patient(redis_server))
+
+    def codes(*visits):
+        if kind == "check":
+            return [publisher.check(visit).code for publisher, visit in visits]
+
+        async def run():
+            return [(await publisher.acheck(visit)).code for publisher, visit in visits]
+
+        return asyncio.run(run())
+
+    one, two = shop.publishers
+    first, unused = shop.sell(), shop.sell()
+    request = shop.signed(first)
+    replay = Request.of_url(URL, {**dict(request.headers), "x-imagxp-credential": unused})
+    visits = [(one, request), (two, replay), (two, shop.signed(first)), (two, shop.signed(unused))]
+    assert codes(*visits) == ["OK", "REPLAY_DETECTED", "VISA_USED", "OK"]
+
+
+def test_redis_that_stalls_takes_no_visa(agent, redis_server):
+    from imagxp.redis import RedisStore
+
+    shop = Shop(agent, patient(redis_server), RedisStore(f"redis://127.0.0.1:{redis_server.port}", b"s" * 32))
+    patiently, in_haste = shop.publishers
+    visa = shop.sell()
+    redis_server.process.send_signal(signal.SIGSTOP)
+    code = in_haste.check(shop.signed(visa)).code
+    redis_server.process.send_signal(signal.SIGCONT)
+    assert code == "REPLAY_STORE_DOWN"
+    assert patiently.check(shop.signed(visa)), "it has read what it was sent before"
 
 
 def test_a_file_that_was_never_a_store(agent, tmp_path):

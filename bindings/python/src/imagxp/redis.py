@@ -29,14 +29,8 @@ __all__ = ["RedisStore"]
 log = logging.getLogger("imagxp.stores")
 
 _OK = _ffi.OK
-_USED = (_OK, number_of("REPLAY_DETECTED"), number_of("VISA_USED"))
-# In one step, and in order: a replay must not use up the visa that it carries.
-_TAKE = """
-for i, key in ipairs(KEYS) do
-  if not redis.call('SET', key, '1', 'NX', 'PX', ARGV[i]) then return i end
-end
-return 0
-"""
+# What it means if the nonce is known, and if the visa of single use is.
+_USED = (number_of("REPLAY_DETECTED"), number_of("VISA_USED"))
 # How far the clock of Redis may run ahead of this one's.
 _SKEW_MS = 2_000
 _TIMEOUT_S = 0.05
@@ -47,7 +41,11 @@ _CONNECTIONS = 16
 
 
 class RedisStore:
-    """`secret` is 32 random bytes, the same on all machines. Further arguments go to `redis.Redis.from_url`."""
+    """`secret` is 32 random bytes, the same on all machines. Further arguments go to `redis.Redis.from_url`.
+
+    The nonce is taken first, and the visa in a command of its own: a replay must not use up a visa, and a Redis that stalls has
+    mostly not been asked for the visa. One script for both would be run by a Redis that wakes up after the client has left.
+    """
 
     shared = True
 
@@ -68,18 +66,25 @@ class RedisStore:
         if isinstance(tags, int):
             return tags
         try:
-            return _USED[int(self._client.eval(_TAKE, *_arguments(tags)))]
+            for (key, left_ms), used in zip(tags, _USED):
+                if not self._client.set(key, b"1", nx=True, px=left_ms):
+                    return used
         except redis.RedisError:
             return _DOWN
+        return _OK
 
     async def aadmit(self, verified: Any, scratch: Any, now_ms: int) -> int:
         tags = self._tags(verified, scratch, now_ms)
         if isinstance(tags, int):
             return tags
+        client = self._of_this_loop()
         try:
-            return _USED[int(await self._of_this_loop().eval(_TAKE, *_arguments(tags)))]
+            for (key, left_ms), used in zip(tags, _USED):
+                if not await client.set(key, b"1", nx=True, px=left_ms):
+                    return used
         except redis.RedisError:
             return _DOWN
+        return _OK
 
     def _of_this_loop(self) -> redis.asyncio.Redis:
         loop = asyncio.get_running_loop()
@@ -116,10 +121,6 @@ class RedisStore:
         policy = memory.get("maxmemory_policy", "noeviction")
         if memory.get("maxmemory") and policy != "noeviction":
             raise StoreError(f"this Redis forgets when it is full (maxmemory-policy {policy}): set noeviction")
-
-
-def _arguments(tags: list[tuple[bytes, int]]) -> list[Any]:
-    return [len(tags), *[key for key, _ in tags], *[left_ms for _, left_ms in tags]]
 
 
 def _no_retry(kind: Any) -> Any:
