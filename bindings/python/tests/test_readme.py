@@ -1,5 +1,6 @@
 """What the README promises, as it is written there."""
 
+import os
 import re
 import subprocess
 import sys
@@ -10,21 +11,23 @@ import pytest
 from imagxp import Agent
 
 HERE = Path(__file__).parents[1]
-BLOCKS = re.findall(r"```python\n(.*?)```", (HERE / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+README = (HERE / "README.md").read_text(encoding="utf-8")
+BLOCKS, SHELL = (re.findall(rf"```{kind}\n(.*?)```", README, re.DOTALL) for kind in ("python", "sh"))
 
 
 def block(word):
     return next(text for text in BLOCKS if word in text)
 
 
-def test_three_lines_to_a_signed_request(monkeypatch, capsys):
-    agent = Agent.generate("bot.example.com")
-    monkeypatch.setenv("IMAGXP_AGENT_ID", agent.agent_id)
-    monkeypatch.setenv("IMAGXP_PRIVATE_KEY", agent.private_pem)
+def test_three_lines_to_a_signed_request():
+    keys = next(text for text in SHELL if "IMAGXP_PRIVATE_KEY" in text)
     lines = [line for line in block("from_env").splitlines() if line]
     assert len(lines) == 3
-    exec("\n".join(lines), {})
-    assert "x-imagxp-signature" in capsys.readouterr().out
+    python = Path(sys.executable).parent
+    script = f"{keys}python - <<'END'\n{block('from_env')}END\n"
+    environ = {**os.environ, "PATH": f"{python}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "-ec", script], env=environ, check=True, capture_output=True, text=True, timeout=60)
+    assert "x-imagxp-signature" in done.stdout
 
 
 def test_a_wallet():

@@ -71,7 +71,7 @@ class Agent:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, *, development: bool = False) -> Agent:
-        """From ``IMAGXP_AGENT_ID`` and ``IMAGXP_PRIVATE_KEY``, as ``imagxp keygen`` prints them."""
+        """From ``IMAGXP_AGENT_ID``, the domain, and ``IMAGXP_PRIVATE_KEY``, which ``imagxp keygen`` prints."""
         missing = [name for name in ("IMAGXP_AGENT_ID", "IMAGXP_PRIVATE_KEY") if not environ.get(name)]
         if missing:
             raise HostError(number_of("ABI_ARGUMENT"), f"{' and '.join(missing)} not set: `imagxp keygen` makes a key")
