@@ -35,7 +35,8 @@ cc -std=c11 "${c[@]}" -Iinclude -I"$out" -c -o "$out/readme.o" $tests/readme.c
 passes "readme"
 
 echo "programs"
-for name in agent publisher story evidence provenance feedback broker guard guard_records guard_broker stack hosts/nginx; do
+guards=(guard_agent guard_publisher guard_broker guard_records guard_damage)
+for name in agent publisher story evidence provenance feedback broker "${guards[@]}" stack hosts/nginx; do
     cc -std=c11 -g -O1 "${c[@]}" -Iinclude -o "$out/program" $tests/$name.c "$out/libimagxp.a" -lpthread
     "$out/program"
     passes "$name"

@@ -8,7 +8,8 @@ need cc gcc || exit 0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tests=ffi/tests
-programs=(agent publisher story evidence provenance feedback broker guard guard_records guard_broker)
+programs=(agent publisher story evidence provenance feedback broker)
+programs+=(guard_agent guard_publisher guard_broker guard_records guard_damage)
 c=(-std=c11 -g -O1 -Wall -Wextra -Werror -Iinclude)
 
 passes() { echo "  $* ($((SECONDS - begun)) s)"; }

@@ -1,4 +1,4 @@
-/* As guard.c, for feedback and for what brokers do. */
+/* Feedback and what brokers do, between walls and misused. */
 #include "walls.h"
 
 static imagxp_feedback *fenced_feedback(void)
@@ -260,7 +260,6 @@ static void broker_misused(void)
     before = token;
 #define VISA(text, role, agent_id, key, policy, keys, scratch, token) \
     imagxp_visa_verify(text, role, agent_id, key, policy, keys, NOW, scratch, token)
-#define POLICY_OF(s) IMAGXP_POLICY((s).policy_words)
     REFUSED(VISA(null, 1, none, none, POLICY_OF(s), s.keys, good, &token), IMAGXP_ABI_NULL);
     REFUSED(VISA(inside, 1, none, none, POLICY_OF(s), s.keys, good, &token), IMAGXP_ABI_OVERLAP);
     REFUSED(VISA(kid, 0, none, none, POLICY_OF(s), s.keys, good, &token), IMAGXP_ABI_ARGUMENT);

@@ -1,4 +1,4 @@
-/* As guard.c, for what is told and recorded of a request: stories, provenance, evidence. */
+/* What is told and recorded of a request, between walls and misused: stories, provenance, evidence. */
 #include "walls.h"
 
 static imagxp_decision *fenced_decision(imagxp_status status, size_t fetches)

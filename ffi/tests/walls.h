@@ -1,4 +1,8 @@
-/* Memory with a wall at both ends, a world of which each part stands between walls, and what misuse is judged by. */
+/*
+ * Every entry point with memory that is exactly as large as it says: a page that nobody may touch lies before it, and
+ * another behind it. Then with what the contract forbids and C programs do all the same: NULL, lengths of nonsense, memory
+ * that overlaps, is misaligned, was never made, or was damaged since. A status comes back, and nothing else has happened.
+ */
 #ifndef WALLS_H
 #define WALLS_H
 
@@ -60,6 +64,8 @@ static inline imagxp_buf fenced_buf(size_t len)
 #define JWKS "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"1\"," \
              "\"x\":\"YP7UuiVanTHJYet0xjVtaMBJuJI7Yfps5mliLmDyn7Y\"," \
              "\"y\":\"eQP-EAi4vJmkGunpVii8ZPLxsgwtfp9Rd6PClNRGIpk\"}]}"
+
+#define POLICY_OF(s) IMAGXP_POLICY((s).policy_words)
 
 static world w;
 static const imagxp_key_cache_sizes sizes = { 8, 1, 1, 2 };
