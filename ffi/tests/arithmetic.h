@@ -1,4 +1,7 @@
-/* SHA-256, HMAC, numbers modulo n, and RFC 6979 once more: by it a test knows what the library must not leave behind. */
+/*
+ * SHA-256, HMAC, numbers modulo n and p, RFC 6979 and the blinding (docs/design-ec.md, "Signing") once more: by it a test
+ * knows what the library must not leave behind.
+ */
 #ifndef ARITHMETIC_H
 #define ARITHMETIC_H
 
@@ -10,12 +13,13 @@ static const uint8_t d_bytes[32] = {
     0x4e, 0x50, 0xc3, 0xdb, 0x36, 0xe8, 0x9b, 0x12, 0x7b, 0x8a, 0x62, 0x2b, 0x12, 0x0f, 0x67, 0x21,
 };
 
-/* Numbers modulo n, least significant word first. */
+/* Numbers below 2^256, least significant word first. */
 typedef struct number {
     uint64_t words[4];
 } number;
 
 static const number ORDER = { { 0xf3b9cac2fc632551, 0xbce6faada7179e84, 0xffffffffffffffff, 0xffffffff00000000 } };
+static const number FIELD = { { 0xffffffffffffffff, 0xffffffff, 0, 0xffffffff00000001 } };
 
 static inline int below(const number *a, const number *b)
 {
@@ -52,10 +56,10 @@ static inline void minus(number *difference, const number *a)
     }
 }
 
-static inline number add(number a, const number *b)
+static inline number add_modulo(number a, const number *b, const number *m)
 {
-    if (plus(&a, b) != 0 || !below(&a, &ORDER)) {
-        minus(&a, &ORDER);
+    if (plus(&a, b) != 0 || !below(&a, m)) {
+        minus(&a, m);
     }
     return a;
 }
@@ -65,17 +69,28 @@ static inline int bit_of(const number *a, int i)
     return (int)(a->words[i / 64] >> (i % 64) & 1);
 }
 
-static inline number multiply(const number *a, const number *b)
+static inline number multiply_modulo(const number *a, const number *b, const number *m)
 {
     number product = { { 0 } };
     int i;
     for (i = 255; i >= 0; i--) {
-        product = add(product, &product);
+        product = add_modulo(product, &product, m);
         if (bit_of(b, i)) {
-            product = add(product, a);
+            product = add_modulo(product, a, m);
         }
     }
     return product;
+}
+
+/* Modulo n. */
+static inline number add(number a, const number *b)
+{
+    return add_modulo(a, b, &ORDER);
+}
+
+static inline number multiply(const number *a, const number *b)
+{
+    return multiply_modulo(a, b, &ORDER);
 }
 
 /* a^(n-2) */
@@ -94,7 +109,7 @@ static inline number invert(const number *a)
     return power;
 }
 
-static inline number read(const uint8_t bytes[32])
+static inline number number_of(const uint8_t bytes[32])
 {
     number a = { { 0 } };
     int i;
@@ -104,7 +119,7 @@ static inline number read(const uint8_t bytes[32])
     return a;
 }
 
-static inline void write(const number *a, uint8_t bytes[32])
+static inline void bytes_of(const number *a, uint8_t bytes[32])
 {
     int i;
     for (i = 0; i < 32; i++) {
@@ -222,7 +237,7 @@ static inline void nonce_of(const uint8_t d[32], const uint8_t digest[32], const
                      uint8_t k[32], uint8_t drawn_with[32])
 {
     uint8_t message[32 + 1 + 32 + 32 + 32];
-    number reduced = read(digest);
+    number reduced = number_of(digest);
     uint8_t separator;
 
     if (!below(&reduced, &ORDER)) {
@@ -234,7 +249,7 @@ static inline void nonce_of(const uint8_t d[32], const uint8_t digest[32], const
         memcpy(message, k, 32);
         message[32] = separator;
         memcpy(message + 33, d, 32);
-        write(&reduced, message + 65);
+        bytes_of(&reduced, message + 65);
         if (extra_len > 0) {
             memcpy(message + 97, extra, extra_len);
         }
@@ -242,6 +257,19 @@ static inline void nonce_of(const uint8_t d[32], const uint8_t digest[32], const
         hmac(drawn_with, k, 32, k);
     }
     hmac(drawn_with, k, 32, k);
+}
+
+/* What is drawn beside the nonce: HMAC(K, V || 2 || 0) for z, 1 for b, odd and below 2^255. */
+static inline void blinding_of(const uint8_t k[32], const uint8_t drawn_with[32], uint8_t which, uint8_t factor[32])
+{
+    uint8_t message[34];
+
+    memcpy(message, k, 32);
+    message[32] = 2;
+    message[33] = which;
+    hmac(drawn_with, message, sizeof message, factor);
+    factor[31] |= 1;
+    factor[0] &= 0x7f;
 }
 
 /* A second implementation that is wrong would find nothing: RFC 6979 A.2.5, SHA-256, "sample". */

@@ -1,88 +1,15 @@
 /*
  * What is left of a secret when a call has returned? Every call runs on a stack of its own, painted before; afterwards the
  * stack, the buffers and the key object are searched for any eight bytes of the private key d, of the nonce k, of 1/k, of
- * r*d and its like, and of what k was made from. The nonce is computed here once more, with another SHA-256 and another
- * arithmetic, and shown to be right by the signature.
+ * r*d and its like, of what k was made from, and of the factors that blind them. All are computed here once more, with
+ * another SHA-256 and another arithmetic; the nonce is shown to be right by the signature, the factors, which cancel out
+ * of it, by being seen in the processor's registers while the library signs.
  */
 #define _GNU_SOURCE
 #include <ucontext.h>
 
-#include "arithmetic.h"
-
-/* What must not be left. */
-enum { NEEDLES_MAX = 4096 };
-static uint64_t needles[NEEDLES_MAX];
-static const char *names[NEEDLES_MAX];
-static size_t needles_len;
-
-static void search_for(const char *name, const void *bytes, size_t len)
-{
-    size_t i;
-    for (i = 0; i + 8 <= len; i++) {
-        CHECK(needles_len < NEEDLES_MAX);
-        memcpy(&needles[needles_len], (const uint8_t *)bytes + i, 8);
-        names[needles_len++] = name;
-    }
-}
-
-/* As bytes, as words, and in the limbs of 62 bits of an inversion. */
-static void search_for_plain(const char *name, const number *a)
-{
-    uint8_t bytes[32];
-    uint64_t limbs[4];
-    int i;
-
-    write(a, bytes);
-    search_for(name, bytes, sizeof bytes);
-    search_for(name, a->words, sizeof a->words);
-    for (i = 0; i < 4; i++) {
-        int at = 62 * i;
-        uint64_t limb = a->words[at / 64] >> (at % 64);
-        if (at % 64 > 2) {
-            limb |= a->words[at / 64 + 1] << (64 - at % 64);
-        }
-        limbs[i] = limb & UINT64_MAX >> 2;
-        search_for(name, &limbs[i], 8);
-    }
-}
-
-/* Also in Montgomery form, and as a comb reads it: (a + 2^256 - 1)/2. */
-static void search_for_number(const char *name, const number *a)
-{
-    static const number r = { { 0x0c46353d039cdaaf, 0x4319055258e8617b, 0, 0xffffffff } };
-    number two = { { 2 } };
-    number half = invert(&two);
-    number minus_one = ORDER;
-    number other;
-
-    search_for_plain(name, a);
-    other = multiply(a, &r);
-    search_for_plain(name, &other);
-    minus_one.words[0] -= 1;
-    other = add(*a, &r);
-    other = add(other, &minus_one);
-    other = multiply(&other, &half);
-    search_for_plain(name, &other);
-}
-
-/* Says what of it is in this memory. */
-static const char *found_in(const void *memory, size_t len)
-{
-    const uint8_t *bytes = memory;
-    size_t i;
-    size_t j;
-
-    for (i = 0; i + 8 <= len; i++) {
-        uint64_t word;
-        memcpy(&word, bytes + i, 8);
-        for (j = 0; j < needles_len; j++) {
-            if (word == needles[j]) {
-                return names[j];
-            }
-        }
-    }
-    return NULL;
-}
+#include "needles.h"
+#include "watch.h"
 
 #define DEPTH 131072
 #define PAINT 0xA5
@@ -203,23 +130,53 @@ static void keys(void)
     report("wipe", "in the key", found_in(&made, sizeof made));
 }
 
+/* b and z: what is computed is b times what it was, and the comb's sum begins with powers of z. */
+static uint8_t b_bytes[32];
+static uint8_t z_bytes[32];
+
+static void search_for_blinding(const uint8_t k_bytes[32], const uint8_t drawn_with[32], const number *e, const number *r)
+{
+    number d = number_of(d_bytes);
+    number k = number_of(k_bytes);
+    number b, bd, bk, bk_inverse, be, rbd, sum;
+
+    blinding_of(k_bytes, drawn_with, 0, z_bytes);
+    blinding_of(k_bytes, drawn_with, 1, b_bytes);
+    b = number_of(b_bytes);
+    bd = multiply(&b, &d);
+    bk = multiply(&b, &k);
+    bk_inverse = invert(&bk);
+    be = multiply(&b, e);
+    rbd = multiply(r, &bd);
+    sum = add(rbd, &be);
+    search_for("b", b_bytes, sizeof b_bytes);
+    search_for_number("b", &b);
+    search_for_number("b*d", &bd);
+    search_for_number("b*k", &bk);
+    search_for_number("1/(b*k)", &bk_inverse);
+    search_for_number("b*e", &be);
+    search_for_number("r*b*d", &rbd);
+    search_for_number("b*e + r*b*d", &sum);
+    search_for_coordinates(z_bytes);
+}
+
 /* The secrets of a signature; and it is right, so they are. */
-static void search_for_nonce(const uint8_t digest[32], const uint8_t signature[64], const uint8_t *extra, size_t extra_len)
+static void search_for_nonce(const uint8_t digest[32], const uint8_t signature[64], const uint8_t *extra)
 {
     uint8_t k_bytes[32];
     uint8_t drawn_with[32];
-    number d = read(d_bytes);
-    number e = read(digest);
+    number d = number_of(d_bytes);
+    number e = number_of(digest);
     number k, k_inverse, r, s, rd, sum, expected;
 
     if (!below(&e, &ORDER)) {
         minus(&e, &ORDER);
     }
-    nonce_of(d_bytes, digest, extra, extra_len, k_bytes, drawn_with);
-    k = read(k_bytes);
+    nonce_of(d_bytes, digest, extra, extra != NULL ? 32 : 0, k_bytes, drawn_with);
+    k = number_of(k_bytes);
     k_inverse = invert(&k);
-    r = read(signature);
-    s = read(signature + 32);
+    r = number_of(signature);
+    s = number_of(signature + 32);
     rd = multiply(&r, &d);
     sum = add(rd, &e);
     expected = multiply(&sum, &k_inverse);
@@ -230,6 +187,9 @@ static void search_for_nonce(const uint8_t digest[32], const uint8_t signature[6
     search_for_number("r*d", &rd);
     search_for_number("e + r*d", &sum);
     search_for("the generator of k", drawn_with, sizeof drawn_with);
+    if (extra != NULL) {
+        search_for_blinding(k_bytes, drawn_with, &e, &r);
+    }
 }
 
 static void unhex(const char *hex, size_t len, uint8_t *bytes)
@@ -256,18 +216,41 @@ static void unbase64(const char *text, uint8_t bytes[64])
     }
 }
 
-static void search_for_request(const uint8_t digest[32], const uint8_t *extra, size_t extra_len)
+/* 32 bytes of the caller's, which hedge the nonce and blind what is computed. */
+static const uint8_t fresh[32] = { 9, 8, 7, 6, 5, 4, 3, 2, 1 };
+
+static void search_for_request(const uint8_t digest[32])
 {
     uint8_t signature[64];
     sign();
     CHECK_STATUS(status, IMAGXP_OK);
     unhex(IMAGXP_TEXT(buf_of(memory, sizeof memory), headers.signature).ptr, sizeof signature, signature);
-    search_for_nonce(digest, signature, extra, extra_len);
+    search_for_nonce(digest, signature, hedge);
+}
+
+/* Each secret passes through the registers: what is searched for is what the library computes with. */
+static void sign_watched(void)
+{
+    static const char *secrets[] = { "b", "z", "b*d", "b*k", "1/(b*k)", "b*e", "r*b*d", "b*e + r*b*d", "k" };
+    size_t i;
+
+    if (!WATCHES) {
+        return;
+    }
+    watch_begin();
+    sign();
+    watch_end();
+    for (i = 0; i < sizeof secrets / sizeof secrets[0]; i++) {
+        if (!was_seen(secrets[i])) {
+            printf("  %s is not what the library computes with\n", secrets[i]);
+            failures++;
+        }
+    }
+    printf("  watched: %lu steps\n", watched_steps);
 }
 
 static void signatures(void)
 {
-    static const uint8_t random[32] = { 9, 8, 7, 6, 5, 4, 3, 2, 1 };
     static const uint8_t nonce[16] = { 1 };
     uint8_t digest[32];
     imagxp_signed prepared;
@@ -281,10 +264,11 @@ static void signatures(void)
     CHECK_STATUS(imagxp_key_public(&key, IMAGXP_FORMAT_TEXT, buf_of(public_key, sizeof public_key), NULL), IMAGXP_OK);
     CHECK_STATUS(imagxp_request_prepare(imagxp_str_of((const char *)public_key, sizeof public_key), &claims, nonce, NOW,
                                         buf_of(memory, sizeof memory), &prepared, digest), IMAGXP_OK);
-    search_for_request(digest, NULL, 0);
-    hedge = random;
-    search_for_request(digest, random, sizeof random);
-    for (hedge = NULL;; hedge = random) {
+    search_for_request(digest);
+    hedge = fresh;
+    search_for_request(digest);
+    sign_watched();
+    for (hedge = NULL;; hedge = fresh) {
         for (flags = 0; flags <= IMAGXP_SIGN_CHECK; flags += IMAGXP_SIGN_CHECK) {
             memset(memory, 0, sizeof memory);
             run(hedge == NULL ? flags ? "sign, checked" : "sign" : flags ? "sign hedged, checked" : "sign hedged", sign,
@@ -306,23 +290,23 @@ static imagxp_head head;
 
 static void sign_origin(void)
 {
-    status = imagxp_provenance_sign(&key, IMAGXP_ORIGIN_HUMAN, NULL, flags, NOW, buf_of(memory, sizeof memory), &provenance);
+    status = imagxp_provenance_sign(&key, IMAGXP_ORIGIN_HUMAN, hedge, flags, NOW, buf_of(memory, sizeof memory), &provenance);
 }
 
 static void sign_checkpoint(void)
 {
     memset(&head, 0, sizeof head);
-    status = imagxp_evidence_checkpoint(&key, NULL, flags, NOW, &head, buf_of(memory, sizeof memory), &needed);
+    status = imagxp_evidence_checkpoint(&key, hedge, flags, NOW, &head, buf_of(memory, sizeof memory), &needed);
 }
 
 static void sign_feedback(void)
 {
-    status = imagxp_feedback_sign(&key, &feedback, NULL, flags, NOW, buf_of(memory, sizeof memory), &needed);
+    status = imagxp_feedback_sign(&key, &feedback, hedge, flags, NOW, buf_of(memory, sizeof memory), &needed);
 }
 
 static void sign_visa(void)
 {
-    status = imagxp_visa_issue(&key, IMAGXP_STR("k"), &visa, NULL, flags, NOW, buf_of(memory, sizeof memory), &needed);
+    status = imagxp_visa_issue(&key, IMAGXP_STR("k"), &visa, hedge, flags, NOW, buf_of(memory, sizeof memory), &needed);
 }
 
 static void origin_digest(uint8_t digest[32], uint8_t signature[64])
@@ -376,17 +360,20 @@ static void other_signatures(void)
     visa.public_key = imagxp_str_of((const char *)public_key, sizeof public_key);
     visa.amount_micros = 1;
     visa.lifetime_s = 60;
-    for (i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+    for (i = 0; i < 2 * sizeof calls / sizeof calls[0]; i++) {
         uint8_t digest[32], signature[64];
+        char name[32];
+        hedge = i % 2 == 0 ? NULL : fresh;
         flags = 0;
-        calls[i].call();
+        calls[i / 2].call();
         CHECK_STATUS(status, IMAGXP_OK);
-        calls[i].digest(digest, signature);
-        search_for_nonce(digest, signature, NULL, 0);
+        calls[i / 2].digest(digest, signature);
+        search_for_nonce(digest, signature, hedge);
         for (flags = 0; flags <= IMAGXP_SIGN_CHECK; flags += IMAGXP_SIGN_CHECK) {
+            sprintf(name, "%s%s%s", calls[i / 2].name, hedge != NULL ? ", hedged" : "", flags != 0 ? ", checked" : "");
             memset(memory, 0, sizeof memory);
-            run(calls[i].name, calls[i].call, IMAGXP_OK);
-            report(calls[i].name, "in the buffer", found_in(memory, sizeof memory));
+            run(name, calls[i / 2].call, IMAGXP_OK);
+            report(name, "in the buffer", found_in(memory, sizeof memory));
         }
         needles_len = before;
     }
@@ -394,14 +381,27 @@ static void other_signatures(void)
 
 /* A copy that is forgotten must be found. */
 static volatile uint8_t sink;
+static const uint8_t *planted;
 static __attribute__((noinline)) void forgetful(void)
 {
     volatile uint8_t copy[32];
     size_t i;
     for (i = 0; i < sizeof copy; i++) {
-        copy[i] = ((const volatile uint8_t *)d_bytes)[i];
+        copy[i] = ((const volatile uint8_t *)planted)[i];
     }
     sink = copy[3];
+}
+
+static void plant(const char *name, const uint8_t secret[32])
+{
+    const char *found;
+    size_t depth;
+
+    planted = secret;
+    on_clean_stack(forgetful);
+    found = left_on_stack(&depth);
+    CHECK(found != NULL && strcmp(found, name) == 0);
+    printf("  planted copy of %s: found\n", name);
 }
 
 static void search_for_text(void)
@@ -423,18 +423,17 @@ static void search_for_text(void)
 
 int main(void)
 {
-    number d = read(d_bytes);
-    size_t depth;
+    number d = number_of(d_bytes);
 
     a_known_nonce();
     CHECK_STATUS(imagxp_key_from_random(d_bytes, &key), IMAGXP_OK);
     search_for_number("d", &d);
     search_for_text();
-    on_clean_stack(forgetful);
-    CHECK(left_on_stack(&depth) != NULL);
-    puts("  planted copy: found");
+    plant("d", d_bytes);
     keys();
     signatures();
+    plant("b", b_bytes);
+    plant("z", z_bytes);
     other_signatures();
     CHECK(found_in(&key, sizeof key) != NULL);
     imagxp_key_wipe(&key);
