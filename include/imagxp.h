@@ -2144,7 +2144,7 @@ imagxp_status imagxp_visa_verify(struct imagxp_str token,
 
 /* As imagxp_replay_cache_words, for static arrays. */
 #define IMAGXP_REPLAY_CACHE_WORDS(slots)                                                           \
-    (24 + 48 * IMAGXP_BUCKETS_(slots) + 12 * ((IMAGXP_BUCKETS_(slots) + 3) / 4)                    \
+    (32 + 48 * IMAGXP_BUCKETS_(slots) + 12 * ((IMAGXP_BUCKETS_(slots) + 3) / 4)                    \
      + 8 * ((IMAGXP_BUCKETS_(slots) + 31) / 32))
 #define IMAGXP_BUCKETS_(slots) ((size_t)(slots) == 0 ? 1 : ((size_t)(slots) + 15) / 16)
 

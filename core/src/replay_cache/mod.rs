@@ -16,14 +16,16 @@
 //!
 //! Source: threats.md section 7 (REP-1 to REP-8), here and below.
 
+mod mac;
 mod quota;
 mod slots;
 mod tag;
 
+use self::mac::Mac;
 use self::quota::Change;
 use self::slots::{Look, Parts, Place, halves};
 pub use self::tag::{Tag, jti_tag, nonce_tag};
-use self::tag::{name_tag, registrable, seconds};
+use self::tag::{registrable, seconds};
 use crate::error::Error;
 use crate::spec::replay;
 use crate::time::UnixMillis;
@@ -231,9 +233,9 @@ impl<'m> ReplayCache<'m> {
         if entry.ts.ms() < self.parts.head.accept_from.cast_signed() {
             return Err(Error::RestartGuard);
         }
-        let secret = self.secret();
-        let nonce = nonce_tag(&secret, entry.agent_id, entry.nonce, entry.ts, entry.window_ms);
-        let visa = entry.visa.map(|visa| jti_tag(&secret, visa.issuer, visa.jti, visa.exp_s));
+        let mac = Mac::from_words(self.parts.head.mac);
+        let nonce = mac.nonce_tag(entry.agent_id, entry.nonce, entry.ts, entry.window_ms);
+        let visa = entry.visa.map(|visa| mac.jti_tag(visa.issuer, visa.jti, visa.exp_s));
         // What could not be remembered cannot be admitted.
         if nonce.expiry_s <= now_s {
             return Err(Error::TimestampStale);
@@ -243,8 +245,8 @@ impl<'m> ReplayCache<'m> {
         }
         self.parts.slots.touch(&nonce);
         self.sweep(now_s);
-        let name = name_tag(&secret, registrable(entry.agent_id));
-        let agent = name_tag(&secret, entry.agent_id);
+        let name = mac.name_tag(registrable(entry.agent_id));
+        let agent = mac.name_tag(entry.agent_id);
         let places = self.find(&nonce, visa.as_ref(), now_s)?;
         self.check_quota(name, if visa.is_some() { 2 } else { 1 }, now_s)?;
         self.write(places, &nonce, visa.as_ref(), name, now_s)?;

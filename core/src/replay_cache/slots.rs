@@ -4,6 +4,7 @@ use core::hint::black_box;
 use core::num::NonZero;
 use core::sync::atomic::{Ordering, compiler_fence};
 
+use super::mac::Mac;
 use super::quota::{Agents, Names};
 use super::tag::Tag;
 use crate::spec::replay;
@@ -12,14 +13,14 @@ use crate::spec::replay;
 /// name that pays); all last halves. In this order a look needs four cache lines, not six.
 type Bucket = [[u64; replay::PROBE]; SLOT];
 const SLOT: usize = 3;
-const HEAD: usize = 24;
+const HEAD: usize = 32;
 const BUCKET: usize = replay::PROBE * SLOT;
 /// So that slots can be counted in 32 bits.
 const BUCKETS_MAX: usize = 1 << 27;
 
 const MAGIC: u64 = u64::from_be_bytes(*b"imagxp-r");
 /// Changes with the layout, with the hash of names and with the meaning of any word.
-const LAYOUT: u64 = 1;
+const LAYOUT: u64 = 2;
 
 /// Words that `buckets` of slots and all that goes with them take.
 pub(super) const fn words_of(buckets: usize) -> usize {
@@ -55,6 +56,7 @@ pub(super) fn format(memory: &mut [u64], buckets: usize, seed: &[u8; 32], accept
     for (word, bytes) in head.seed.iter_mut().zip(seed.as_chunks::<8>().0) {
         *word = u64::from_le_bytes(*bytes);
     }
+    *head.mac = Mac::new(seed).to_words();
     *head.accept_from = accept_from_ms.cast_unsigned();
     *head.layout = LAYOUT;
     *head.buckets = u64::try_from(buckets).ok()?;
@@ -76,7 +78,7 @@ fn parts(memory: &mut [u64], buckets: usize) -> Option<Parts<'_>> {
     let (names, rest) = rest.split_at_mut_checked(Names::words(buckets))?;
     let (agents, _) = rest.split_at_mut_checked(Agents::words(buckets))?;
     let slots = Slots { buckets: slots.as_chunks_mut().0.as_chunks_mut().0 };
-    Some(Parts { head: Head::of(head), slots, names: Names::of(names), agents: Agents::of(agents) })
+    Some(Parts { head: Head::of(head)?, slots, names: Names::of(names), agents: Agents::of(agents) })
 }
 
 /// The header's words, by name. Pairs are a count and its recount of this lap.
@@ -87,6 +89,8 @@ pub(super) struct Head<'m> {
     /// Milliseconds, as the bits of an `i64`.
     pub(super) accept_from: &'m mut u64,
     pub(super) seed: &'m mut [u64; 4],
+    /// The seed, taken in.
+    pub(super) mac: &'m mut [u64; Mac::WORDS],
     /// The latest time seen, milliseconds, as the bits of an `i64`.
     pub(super) clock: &'m mut u64,
     /// The slot that the sweep visits next, counted from the first.
@@ -109,17 +113,19 @@ pub(super) struct Head<'m> {
 
 impl<'m> Head<'m> {
     #[rustfmt::skip] // one line, one group of words
-    fn of(words: &'m mut [u64; HEAD]) -> Self {
+    fn of(words: &'m mut [u64; HEAD]) -> Option<Self> {
         let [
-            magic, layout, buckets, accept_from, seed @ ..,
+            magic, layout, buckets, accept_from, keys @ ..,
             clock, cursor, lap, live, live_next, newcomers, newcomers_next,
             retry_after_s, admitted, refused_used, refused_full, refused_quota, clock_steps_back, first_seen, _, _,
         ] = words;
+        let (seed, mac) = keys.split_first_chunk_mut()?;
+        let mac = mac.try_into().ok()?;
         let (live, newcomers) = ([live, live_next], [newcomers, newcomers_next]);
-        Self {
-            magic, layout, buckets, accept_from, seed, clock, cursor, lap, live, newcomers,
+        Some(Self {
+            magic, layout, buckets, accept_from, seed, mac, clock, cursor, lap, live, newcomers,
             retry_after_s, admitted, refused_used, refused_full, refused_quota, clock_steps_back, first_seen,
-        }
+        })
     }
 }
 

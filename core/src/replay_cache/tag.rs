@@ -1,8 +1,7 @@
 //! What stands for a nonce, a `jti`, a name: keyed hashes, so that nobody without the secret can aim at a bucket,
 //! craft a collision, or read an id out of the memory or out of a store elsewhere.
 
-use sha2::{Digest, Sha256};
-
+use super::mac::Mac;
 use crate::spec::{replay, time};
 use crate::time::UnixMillis;
 
@@ -22,8 +21,7 @@ pub struct Tag {
 /// `nonce` are within the bounds of [`crate::spec::field`]. Source: threats.md section 7, REP-1 and REP-2.
 #[must_use]
 pub fn nonce_tag(secret: &[u8; 32], agent_id: &str, nonce: &str, ts: UnixMillis, window_ms: u32) -> Tag {
-    let expiry_ms = ts.ms().saturating_add(i64::from(window_ms)).saturating_add(GRACE_MS);
-    Tag { bytes: tag(secret, replay::TAG_NONCE, agent_id, nonce), expiry_s: seconds_up(expiry_ms) }
+    Mac::new(secret).nonce_tag(agent_id, nonce, ts, window_ms)
 }
 
 /// The tag of a visa's `jti`, kept until `exp` and the tolerance for a token's dates are over.
@@ -31,23 +29,41 @@ pub fn nonce_tag(secret: &[u8; 32], agent_id: &str, nonce: &str, ts: UnixMillis,
 /// `exp_s` is the claim's whole seconds (a fraction rounded up). Source: threats.md sections 4.4 and 7, REP-1.
 #[must_use]
 pub fn jti_tag(secret: &[u8; 32], issuer: &str, jti: &str, exp_s: i64) -> Tag {
-    let expiry_s = exp_s.saturating_add(time::TOKEN_TOLERANCE_S);
-    Tag { bytes: tag(secret, replay::TAG_JTI, issuer, jti), expiry_s: clamp(expiry_s) }
+    Mac::new(secret).jti_tag(issuer, jti, exp_s)
+}
+
+impl Mac {
+    /// See [`nonce_tag`].
+    pub(super) fn nonce_tag(&self, agent_id: &str, nonce: &str, ts: UnixMillis, window_ms: u32) -> Tag {
+        let expiry_ms = ts.ms().saturating_add(i64::from(window_ms)).saturating_add(GRACE_MS);
+        Tag { bytes: self.tag(replay::TAG_NONCE, agent_id, nonce), expiry_s: seconds_up(expiry_ms) }
+    }
+
+    /// See [`jti_tag`].
+    pub(super) fn jti_tag(&self, issuer: &str, jti: &str, exp_s: i64) -> Tag {
+        let expiry_s = exp_s.saturating_add(time::TOKEN_TOLERANCE_S);
+        Tag { bytes: self.tag(replay::TAG_JTI, issuer, jti), expiry_s: clamp(expiry_s) }
+    }
+
+    /// A name's 32 bits in counters and slots; never 0, which marks what is free. A prefixed hash is enough here: it
+    /// never leaves the cache's memory.
+    pub(super) fn name_tag(&self, name: &str) -> u32 {
+        let [a, b, c, d, ..] = self.prefixed(&[name.as_bytes()]);
+        u32::from_le_bytes([a, b, c, d]).max(1)
+    }
+
+    fn tag(&self, domain: u8, owner: &str, value: &str) -> [u8; 16] {
+        // The length keeps `a:b` + `c` apart from `a` + `b:c`. Names and issuers are far below 64 KiB.
+        let owner_len = u16::try_from(owner.len()).unwrap_or(u16::MAX).to_be_bytes();
+        let mac = self.hmac(&[&[domain], &owner_len, owner.as_bytes(), value.as_bytes()]);
+        let (tag, _) = mac.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
+        *tag
+    }
 }
 
 /// The second that `now` lies in, as expiries are compared with it.
 pub(super) fn seconds(now: UnixMillis) -> u32 {
     clamp(now.ms().div_euclid(MS))
-}
-
-/// A name's 32 bits in counters and slots; never 0, which marks what is free.
-///
-/// A secret prefix serves here in place of HMAC: what it lacks is only safety against an extension of a known
-/// hash, and this one never leaves the memory that holds the secret, too.
-pub(super) fn name_tag(secret: &[u8; 32], name: &str) -> u32 {
-    let hash: [u8; 32] = Sha256::new().chain_update(secret).chain_update(name).finalize().into();
-    let [a, b, c, d, ..] = hash;
-    u32::from_le_bytes([a, b, c, d]).max(1)
 }
 
 /// The name that somebody had to pay for: sub-domains are free, so they share a quota.
@@ -69,35 +85,6 @@ const MS: i64 = 1_000;
 /// Hosts that share a cache have clocks within a second of each other.
 const GRACE_MS: i64 = 1_000;
 
-fn tag(secret: &[u8; 32], domain: u8, owner: &str, value: &str) -> [u8; 16] {
-    // The length keeps `a:b` + `c` apart from `a` + `b:c`. Names and issuers are far below 64 KiB.
-    let owner_len = u16::try_from(owner.len()).unwrap_or(u16::MAX).to_be_bytes();
-    let mac = hmac(secret, &[&[domain], &owner_len, owner.as_bytes(), value.as_bytes()]);
-    let (tag, _) = mac.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
-    *tag
-}
-
-/// HMAC-SHA-256 (RFC 2104) under a key shorter than a block.
-fn hmac(key: &[u8; 32], message: &[&[u8]]) -> [u8; 32] {
-    let mut inner = keyed(key, 0x36);
-    for part in message {
-        inner.update(part);
-    }
-    let mut outer = keyed(key, 0x5C);
-    outer.update(inner.finalize());
-    outer.finalize().into()
-}
-
-fn keyed(key: &[u8; 32], pad: u8) -> Sha256 {
-    let mut block = [pad; 64];
-    for (byte, key) in block.iter_mut().zip(key) {
-        *byte ^= key;
-    }
-    let mut hash = Sha256::new();
-    hash.update(block);
-    hash
-}
-
 fn seconds_up(ms: i64) -> u32 {
     clamp(ms.saturating_add(MS - 1).div_euclid(MS))
 }
@@ -109,18 +96,6 @@ fn clamp(seconds: i64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hmac_is_rfc_4231s() {
-        // RFC 4231 section 4.3; its shorter key is the same as one filled up with zeros (RFC 2104 section 2).
-        let mut key = [0; 32];
-        key[..4].copy_from_slice(b"Jefe");
-        let expected = [
-            0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e, 0x6a, 0x04, 0x24, 0x26, 0x08, 0x95, 0x75, 0xc7, 0x5a, 0x00,
-            0x3f, 0x08, 0x9d, 0x27, 0x39, 0x83, 0x9d, 0xec, 0x58, 0xb9, 0x64, 0xec, 0x38, 0x43,
-        ];
-        assert_eq!(hmac(&key, &[b"what do ya want ", b"for nothing?"]), expected);
-    }
 
     #[test]
     fn expiry_is_rounded_up_to_whole_seconds() {

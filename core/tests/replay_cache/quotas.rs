@@ -115,6 +115,10 @@ fn what_expired_unnoticed_is_held_against_nobody() {
     assert_eq!(later.get("OK"), Some(&400), "{later:?}");
 }
 
+/// Words before the slots, and the place of the four counts among them (core/src/replay_cache/slots.rs).
+const HEAD: usize = 32;
+const COUNTS: usize = 19;
+
 #[test]
 fn wrong_counts_heal_within_two_laps() {
     let slots = 4_096;
@@ -123,8 +127,8 @@ fn wrong_counts_heal_within_two_laps() {
         let (mut cache, now) = cache_with_old_names(&mut memory, 9);
         flood(&mut cache, "even", slots / 2 + 8, now, |n| format!("bot.old-{}.com", n % 8));
         // What a crash may leave: counts of the header and of every account are wrong.
-        memory[14 - 3..18 - 3].fill(damage(1));
-        let accounts = 24 + 3 * slots;
+        memory[COUNTS..COUNTS + 4].fill(damage(1));
+        let accounts = HEAD + 3 * slots;
         for account in memory[accounts..].chunks_exact_mut(3).take(slots / 16) {
             account[2] = damage(account[2]);
         }
