@@ -1,6 +1,7 @@
 """The long run: every request once, among replays, malformed ones, new agents and clients that leave. Memory must be flat, and no
 descriptor may be left over. Then single requests to all workers at once. REQUESTS and RACES say how many."""
 
+import concurrent.futures
 import os
 import pathlib
 import socket
@@ -18,8 +19,8 @@ from publisher import Nginx, sign  # noqa: E402
 TOOLS = os.environ["NGINX_TOOLS"]
 REQUESTS = int(os.environ.get("REQUESTS", "10000000"))
 RACES = int(os.environ.get("RACES", "1000000"))
-ROUND = 50000
-WORKERS = 2
+ROUND, RACE = 50000, 20000  # signed ahead, and played before they are stale
+WORKERS = LANES = 2
 # All requests are of one name's agents, and a name gets no more than its share once half of the 28-byte slots are in use.
 ZONE = f"{(REQUESTS + RACES) * 2 * 28 // 2**20 + 8}m"
 
@@ -45,6 +46,26 @@ def write(file, count, keys, *lines):
     return file
 
 
+def signed(folder, keys, counts):
+    """Files of signed requests; while one is played the next is signed."""
+    with concurrent.futures.ThreadPoolExecutor(1) as signer:
+        ahead = []
+        for number, count in enumerate(counts):
+            ahead.append(signer.submit(write, folder / f"requests{number % 2}", count, keys))
+            if number:
+                yield counts[number - 1], ahead.pop(0).result()
+        if ahead:
+            yield counts[-1], ahead.pop().result()
+
+
+def race(site, folder, keys, races):
+    folder.mkdir()
+    for count, file in signed(folder, keys, [min(RACE, races - raced) for raced in range(0, races, RACE)]):
+        result = play("race", site, 2 * WORKERS, file)
+        assert result["wrong"] == "0" and result["200"] == str(count), result
+    return races
+
+
 def disturb(site, agents):
     for _ in range(5):
         site.visit(agents.agent())
@@ -62,31 +83,29 @@ def main(folder):
                  http="imagxp_fail_limit off;")
     try:
         keys = ",".join(f"{agent.scalar}:{agent.agent_id}" for agent in (agents.agent() for _ in range(4)))
+        malformed = write(folder / "malformed", 1000, "-", "x-imagxp-signature: 0", "x-imagxp-payload: e30=")
         rounds, started, history = max(REQUESTS // ROUND, 4), time.monotonic(), []
-        for number in range(rounds):
-            file = write(folder / "requests", ROUND, keys)
+        for number, (count, file) in enumerate(signed(folder, keys, [ROUND] * rounds), 1):
             result = play("once", site, 16, file)
-            assert result.get("200") == str(ROUND), result
-            bad = play("once", site, 16, write(folder / "bad", 1000, "-", "x-imagxp-signature: 0", "x-imagxp-payload: e30="))
+            assert result.get("200") == str(count), result
+            bad = play("once", site, 16, malformed)
             assert bad.get("401") == "1000", bad
             disturb(site, agents)
             time.sleep(0.3)
             history.append(usage(site))
             if number % max(rounds // 20, 1) == 0:
-                print(f"{(number + 1) * ROUND:>10} requests  {history[-1][0]} KiB  {history[-1][1]} descriptors", flush=True)
+                print(f"{number * ROUND:>10} requests  {history[-1][0]} KiB  {history[-1][1]} descriptors", flush=True)
         # The first quarter fills caches and touches memory for the first time.
         settled, last = history[len(history) // 4], history[-1]
         print(f"{rounds * ROUND} requests in {time.monotonic() - started:.0f} s; memory {settled[0]} -> {last[0]} KiB, "
-              f"descriptors {settled[1]} -> {last[1]}")
+              f"descriptors {settled[1]} -> {last[1]}", flush=True)
         assert last[0] <= settled[0] * 1.05 + 1024, "memory grows"
         assert last[1] <= settled[1] + 4, "descriptors are left over"
-        raced = 0
-        while raced < RACES:
-            count = min(20000, RACES - raced)  # played before they are stale
-            result = play("race", site, 2 * WORKERS, write(folder / "requests", count, keys))
-            assert result["wrong"] == "0" and result["200"] == str(count), result
-            raced += count
-        print(f"{raced} requests, each to all workers at once: each admitted once")
+        started = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(LANES) as lanes:
+            jobs = [lanes.submit(race, site, folder / f"lane{lane}", keys, RACES // LANES) for lane in range(LANES)]
+            raced = sum(job.result() for job in jobs)
+        print(f"{raced} requests, each to all workers at once: each admitted once, in {time.monotonic() - started:.0f} s")
     finally:
         bad = site.stop()
         agents.stop()
