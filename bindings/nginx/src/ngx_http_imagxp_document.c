@@ -231,6 +231,8 @@ ngx_http_imagxp_document_done(ngx_http_request_t *r, void *data, ngx_int_t rc)
 {
     ngx_http_imagxp_flight_t *flight = data;
 
+    ngx_http_imagxp_loc_conf_t  *conf;
+
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "imagxp document done: %i s:%ui", rc, flight->http_status);
 
@@ -258,6 +260,15 @@ ngx_http_imagxp_document_done(ngx_http_request_t *r, void *data, ngx_int_t rc)
 
     if (rc == NGX_HTTP_CLIENT_CLOSED_REQUEST || r->connection->error) {
         return rc;
+    }
+
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_imagxp_module);
+
+    if (!conf->documents || r->upstream == NULL) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "imagxp: \"%V\" is not a location of "
+                      "\"imagxp_documents\": include imagxp_documents.conf "
+                      "in this server", &r->uri);
     }
 
     ngx_http_imagxp_document_answer(flight,

@@ -31,10 +31,6 @@ ngx_http_imagxp_document_header(ngx_http_request_t *r,
     conf = ngx_http_get_module_loc_conf(r, ngx_http_imagxp_module);
 
     if (!conf->documents || r->upstream == NULL) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "imagxp: \"%V\" is not a location of "
-                      "\"imagxp_documents\": include imagxp_documents.conf "
-                      "in this server", &r->uri);
         return NGX_OK;
     }
 

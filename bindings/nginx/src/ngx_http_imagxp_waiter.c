@@ -138,6 +138,10 @@ ngx_http_imagxp_wake_handler(ngx_event_t *ev)
 
     ngx_http_set_log_request(c->log, r);
 
+    /* what the subrequest did last is not what is done now */
+
+    c->log->action = NULL;
+
     ctx->waiting = 0;
 
     r->read_event_handler = ngx_http_block_reading;

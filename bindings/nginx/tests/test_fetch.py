@@ -381,10 +381,13 @@ def test_failures_are_limited(start, agents):
     assert {off.get(headers=bad, **one).code for _ in range(60)} == {"SIGNATURE_INVALID"}
 
 
-def test_a_server_without_the_location(start, agents):
-    site = start(server="imagxp_manifest_location /a;")
+@pytest.mark.parametrize("location", ("/a", "/nothing"))
+def test_a_server_without_the_location(start, agents, location):
+    site = start(server=f"imagxp_manifest_location {location};")
     assert code(site, agents.agent()) == UNAVAILABLE
-    assert "is not a location of \"imagxp_documents\"" in site.log()
+    assert f"\"{location}\" is not a location of \"imagxp_documents\"" in site.log()
+    refusal, = (line for line in site.log().splitlines() if "refused: MANIFEST_UNAVAILABLE" in line)
+    assert " while " not in refusal
 
 
 def test_documents_are_not_for_clients(site):
