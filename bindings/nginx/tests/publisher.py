@@ -107,6 +107,8 @@ class Nginx:
                 break
             except OSError:
                 time.sleep(0.02)
+        if daemon:
+            self.process.wait(20)  # until then the master takes it for an older master, and upgrades nothing
         time.sleep(0.02)  # the restart guard: what is signed from now on is new
 
     def reload(self, **settings):

@@ -1,8 +1,10 @@
 """What is said and written down: discovery, provenance, stories, evidence."""
 
+import collections
 import ctypes
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -139,9 +141,12 @@ def test_evidence_survives_a_killed_worker(start, agents, key, tmp_path):
 
 def reopen(site):
     """`nginx -s reopen`, until all workers have."""
-    done = [(pid, site.log().count(f"{pid}#{pid}: reopening logs")) for pid in site.workers()]
+    def count():
+        return collections.Counter(re.findall(r" (\d+)#\d+: reopening logs", site.log()))
+
+    before, workers = count(), site.workers()
     os.kill(site.pid(), signal.SIGUSR1)
-    site.wait(lambda: all(site.log().count(f"{pid}#{pid}: reopening logs") > count for pid, count in done))
+    site.wait(lambda: all(count()[str(pid)] > before[str(pid)] for pid in workers))
 
 
 def visit_all(site, agents):
