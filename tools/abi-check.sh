@@ -14,6 +14,14 @@ grep -oE '\bimagxp_[a-z0-9_]+\(' include/imagxp.h | tr -d '(' | sort -u |
 # Functions that the preamble only speaks of are declared, too.
 diff ffi/symbols.txt "$work/declared"
 
+# Each function is fuzzed: called by a target that compiles these sources with coverage. Not these, each for its reason.
+not_fuzzed="imagxp_abi_version" # takes nothing
+grep -ohE '::imagxp_[a-z0-9_]+\(' fuzz/fuzz_targets/c_abi*.rs fuzz/c_library.rs | tr -d ':(' | sort -u >"$work/fuzzed"
+diff <(printf '%s\n' $not_fuzzed | sort - "$work/fuzzed") ffi/symbols.txt || {
+    echo "> is not fuzzed: call it in fuzz/fuzz_targets/c_abi*.rs, or say in tools/abi-check.sh why not" >&2
+    exit 1
+}
+
 build_libraries
 same() { # what, expected, actual
     diff <(echo "$2") <(echo "$3") || { echo "$1 has changed" >&2; exit 1; }
