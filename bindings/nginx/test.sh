@@ -12,7 +12,9 @@ here=bindings/nginx
 
 nginx_setup
 export IMAGXP_PREFIX=$work/prefix IMAGXP_LIB=$work/prefix/lib/libimagxp.so.1 IMAGXP=$work/prefix/bin/imagxp
-tools/install.sh "$IMAGXP_PREFIX" >/dev/null
+parts=()
+[ "${SOAK:-}" != 1 ] || parts=(lib)
+tools/install.sh "$IMAGXP_PREFIX" "${parts[@]}" >/dev/null
 nginx_tools "$work"
 export PYTHONDONTWRITEBYTECODE=1 NGINX_TOOLS=$work/tools
 
