@@ -6,8 +6,12 @@
 set -euo pipefail
 
 apt=$(dirname "$0")/../../tools/apt.sh
+# The newest server that is here; clients alone (psql) are none. Empty where there is none.
 find_binaries() {
-    ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1
+    local initdb
+    initdb=$(find /usr/lib/postgresql/*/bin -maxdepth 1 -name initdb 2>/dev/null | sort -V | tail -1) || true
+    [ -n "$initdb" ] || initdb=$(command -v initdb) || return 0
+    dirname "$(readlink -f "$initdb")"
 }
 
 install_postgres() {
