@@ -14,10 +14,11 @@ use imagxp_host::fetch::target::Target;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::keys::{KeyEntry, KeyRing, read_secret};
+use crate::keys::{KeyEntry, KeyRing};
 use crate::ledger::Location;
 use crate::order;
 use crate::problem::Problem;
+use crate::secret;
 
 /// The flags of `imagxp broker`.
 #[derive(Args, Clone, Debug, Default)]
@@ -210,7 +211,7 @@ impl Config {
             dispute_s: file.dispute_s.unwrap_or(default.dispute_s),
             currency: file.currency.clone(),
             amounts: amounts(&file)?,
-            admin_token: secret(file.admin_token_file.as_deref(), "IMAGXP_BROKER_ADMIN_TOKEN")?,
+            admin_token: secret_of(file.admin_token_file.as_deref(), "IMAGXP_BROKER_ADMIN_TOKEN")?,
             trusted_proxies: ranges(&file.trusted_proxies)?,
             rate_per_client: file.rate_per_client.unwrap_or(50),
             rate_per_agent: file.rate_per_agent.unwrap_or(200),
@@ -318,10 +319,11 @@ fn public_url(url: Option<&String>, development: bool) -> Result<String, Problem
         return if development { Ok(String::new()) } else { Err(Problem::new("what is this broker's own URL?", fix)) };
     };
     let url = url.trim_end_matches('/');
-    let fix = "write it as https://broker.example.com; plain http is for localhost and --dev";
+    let fix = "write it as https://broker.example.com; plain http is for localhost and --dev; --public-url and IMAGXP_BROKER_URL come before the file";
     let target = Target::parse(url).map_err(|why| Problem::new(format!("public_url: {why}"), fix))?;
     let good = target.path == "/" && (target.tls || development && target.is_loopback());
-    if good { Ok(url.to_owned()) } else { Err(Problem::new("public_url is not an https origin without a path", fix)) }
+    let wrong = || Problem::new(format!("public_url `{}` is not an https origin without a path", target.url()), fix);
+    if good { Ok(url.to_owned()) } else { Err(wrong()) }
 }
 
 fn database(text: Option<&String>, development: bool) -> Result<Option<Location>, Problem> {
@@ -349,11 +351,11 @@ fn amounts(file: &File) -> Result<RangeInclusive<Micros>, Problem> {
     Ok(min..=max)
 }
 
-fn secret(file: Option<&Path>, variable: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Problem> {
+fn secret_of(file: Option<&Path>, variable: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Problem> {
     if let Some(text) = std::env::var_os(variable) {
         return Ok(Some(Zeroizing::new(text.into_encoded_bytes())));
     }
-    let text = file.map(read_secret).transpose()?.map(Zeroizing::new);
+    let text = file.map(secret::read).transpose()?.map(Zeroizing::new);
     Ok(text.map(|text| Zeroizing::new(text.trim_ascii().to_vec())))
 }
 
@@ -369,7 +371,7 @@ fn webhook(entry: &WebhookEntry, development: bool) -> Result<Webhook, Problem> 
     if !good {
         return Err(Problem::new("webhook.url is plain http", fix));
     }
-    let secret = secret(entry.secret_file.as_deref(), "IMAGXP_BROKER_WEBHOOK_SECRET")?;
+    let secret = secret_of(entry.secret_file.as_deref(), "IMAGXP_BROKER_WEBHOOK_SECRET")?;
     let fix = "set webhook.secret_file or IMAGXP_BROKER_WEBHOOK_SECRET: openssl rand -hex 32";
     let secret = secret.ok_or_else(|| Problem::new("the webhook has no secret", fix))?;
     let timeout = Duration::from_millis(entry.timeout_ms.unwrap_or(2_000).clamp(50, 20_000));

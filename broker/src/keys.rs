@@ -4,7 +4,7 @@
 //! earlier than verifiers can have it; the one before it stays published until the last visa that it signed has expired,
 //! also when it is no longer configured.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use imagxp::{KeyPair, PublishedKey, UnixMillis, spec, write_jwks};
@@ -12,12 +12,13 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::problem::Problem;
+use crate::secret;
 
 /// One key of the configuration.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyEntry {
-    /// PKCS#8 in PEM, DER's base64, or a JWK. Nobody but the broker's user and group may have access.
+    /// PKCS#8 in PEM, DER's base64, or a JWK. The broker's user or root owns it, and nobody but that user and its group has access.
     pub file: PathBuf,
     /// Its name among the published keys; by default its thumbprint (RFC 7638).
     pub kid: Option<String>,
@@ -54,7 +55,7 @@ impl KeyRing {
     /// Reads the configured keys.
     ///
     /// # Errors
-    /// A file that cannot be read, that others can read, or that holds no key; two keys of one name, or of one time.
+    /// A file that cannot be read, that others can read or own, or that holds no key; two keys of one name, or of one time.
     pub fn read(entries: &[KeyEntry]) -> Result<Self, Problem> {
         let keys: Result<Vec<_>, _> = entries.iter().map(read_entry).collect();
         Self::new(keys?)
@@ -177,7 +178,7 @@ impl KeyRing {
 
 fn read_entry(entry: &KeyEntry) -> Result<Key, Problem> {
     let shown = entry.file.display().to_string();
-    let text = Zeroizing::new(read_secret(&entry.file)?);
+    let text = Zeroizing::new(secret::read(&entry.file)?);
     let pair = parse(&text, &shown)?;
     let kid = entry.kid.clone().unwrap_or_else(|| pair.public().kid().as_str().to_owned());
     let sign_from = match &entry.sign_from {
@@ -194,29 +195,6 @@ fn parse(text: &[u8], name: &str) -> Result<KeyPair, Problem> {
         let fix = format!("{}; `imagxp keygen --pem` makes one", error.help());
         Problem::new(format!("{name} holds no private key"), fix)
     })
-}
-
-/// A file that only this user, and at most its group, can read.
-pub(crate) fn read_secret(path: &Path) -> Result<Vec<u8>, Problem> {
-    let shown = path.display();
-    let wrong = |error: std::io::Error| Problem::new(format!("{shown}: {error}"), "name a file that can be read");
-    let file = std::fs::File::open(path).map_err(wrong)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = file.metadata().map_err(wrong)?.permissions().mode();
-        // Anything for others, or writing for the group.
-        if mode & 0o027 != 0 {
-            let what = format!("{shown}: others can read or change this secret (mode {:03o})", mode & 0o777);
-            return Err(Problem::new(
-                what,
-                format!("chmod 600 {shown}, and make a new one if others may have read it"),
-            ));
-        }
-    }
-    let mut bytes = Vec::new();
-    std::io::Read::read_to_end(&mut std::io::Read::take(file, 16 * 1_024), &mut bytes).map_err(wrong)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

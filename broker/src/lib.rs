@@ -23,6 +23,7 @@ mod order;
 mod problem;
 mod provider;
 mod running;
+mod secret;
 mod server;
 mod service;
 

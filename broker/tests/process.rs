@@ -139,6 +139,50 @@ fn what_it_does_not_start_with() {
     assert!(said.contains("PostgreSQL") && !said.contains("secret"), "{said}");
 }
 
+/// A secret counts as whoever can replace it wishes: its owner, and the folder that it is really in.
+#[cfg(unix)]
+#[test]
+fn whose_key_it_is() {
+    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let (real, link) = (folder.path().join("keys"), folder.path().join("link"));
+    std::fs::create_dir(&real).unwrap();
+    symlink(&real, &link).unwrap();
+    key_file(&real, "good.pem", 0o600);
+    let through = link.join("good.pem").to_str().unwrap().to_owned();
+    let books = folder.path().join("books.sqlite").to_str().unwrap().to_owned();
+    let with = |key: &str| {
+        let url = ["--public-url", "https://broker.example.com", "--database", &books, "--listen", "127.0.0.1:0"];
+        command(&[&url[..], &["--key", key]].concat())
+    };
+    let open = |folder: &std::path::Path, mode| {
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    // The link's own folder may be anybody's; the folder behind it may not.
+    open(folder.path(), 0o777);
+    open(&real, 0o755);
+    drop(Process::start(with(&through)));
+    open(&real, 0o777);
+    let said = refusal(with(&through));
+    assert!(said.contains(&format!("fix: chmod go-w {}", real.canonicalize().unwrap().display())), "{said}");
+    open(&real, 0o1777);
+    drop(Process::start(with(&through)));
+    open(&real, 0o700);
+
+    // What follows takes root, who can give files away.
+    let stranger = 12_345;
+    if chown(real.join("good.pem"), Some(stranger), None).is_err() {
+        eprintln!("SKIPPED: a secret of another user (only root can make one)");
+        return;
+    }
+    let said = refusal(with(&through));
+    assert!(said.contains("user 12345's") && said.contains("fix: chown 0 "), "{said}");
+    // Nor is the folder another's.
+    chown(real.join("good.pem"), Some(0), None).unwrap();
+    chown(&real, Some(stranger), None).unwrap();
+    assert!(refusal(with(&through)).contains("folder of secrets is user 12345's"));
+}
+
 fn kids(set: &Value) -> Vec<String> {
     set["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
