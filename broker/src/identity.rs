@@ -9,11 +9,12 @@ use std::sync::Arc;
 use http::HeaderMap;
 use imagxp::key::Kid;
 use imagxp::{Error, Headers, Request, Shape, Sizes, UnixMillis, Visit};
-use imagxp_host::publisher::{Hints, Memory, headers};
+use imagxp_host::publisher::{Decision, Document, Hints, Memory, Refused, headers};
 use imagxp_host::{Fetcher, Publisher, Settings};
 
 use crate::answer::Refusal;
 use crate::problem::Problem;
+use crate::story;
 
 /// Verifies agents.
 pub(crate) struct Agents {
@@ -62,13 +63,22 @@ impl Agents {
         map: &HeaderMap,
         client: Option<IpAddr>,
     ) -> Result<Agent, Refusal> {
+        let received = imagxp_host::system::now();
         let headers: Headers<'_> = headers(map).map_err(Refusal::Identity)?;
         let visit = Visit { method, scheme: self.scheme, authority: &self.authority, target, vouched: 0, headers };
-        let mut scratch = vec![0; Request::SCRATCH];
-        let request = Request::parse(&visit, &mut scratch).map_err(Refusal::Identity)?;
-        let verified = self.publisher.identify(&request, client).await.map_err(Refusal::Identity)?;
+        let (mut scratch, mut documents) = (vec![0; Request::SCRATCH], Vec::new());
+        let request = Request::parse(&visit, &mut scratch);
+        let verified = match &request {
+            Ok(request) => self.publisher.identify(request, client, &mut documents).await,
+            Err(error) => Err(*error),
+        };
+        let verified = verified.map_err(|error| {
+            self.tell(&visit, request.as_ref().ok(), documents, received, error);
+            Refusal::Identity(error)
+        })?;
         let grant = verified.grant();
-        let proven = grant.claims.zip(grant.key).zip(request.nonce());
+        let nonce = request.as_ref().ok().and_then(Request::nonce);
+        let proven = grant.claims.zip(grant.key).zip(nonce);
         let ((claims, key), nonce) = proven.ok_or(Refusal::Identity(Error::IdentityRequired))?;
         Ok(Agent {
             agent_id: claims.agent_id.to_owned(),
@@ -78,6 +88,21 @@ impl Agents {
             purpose: claims.purpose.name(),
             hints: Hints::of(grant),
         })
+    }
+
+    /// Into the log, how far a stranger got.
+    fn tell(
+        &self,
+        visit: &Visit<'_>,
+        request: Option<&Request<'_>>,
+        documents: Vec<Document>,
+        received: UnixMillis,
+        error: Error,
+    ) {
+        let Ok(policy) = self.publisher.policy() else { return };
+        let (decided, outcome) = (imagxp_host::system::now(), Err(Refused::new(error, &policy)));
+        let decision = Decision { received, decided, documents, outcome };
+        decision.told(visit, request, &policy, |story| story::tell(story, &story::About::default()));
     }
 
     /// What a verification leaves to do, behind the answer. Only a customer's key is worth a table.

@@ -23,6 +23,7 @@ use crate::ledger::{Asked, Charge, Sale, Sold};
 use crate::order::{self, Order};
 use crate::provider::Reply;
 use crate::service::{Service, seconds};
+use crate::story;
 
 /// The introduction's agent and publisher, for a bare request in development.
 const SAMPLE: (&str, &str, i64) = ("openai.com", "nytimes.com", 1_000);
@@ -41,24 +42,38 @@ impl Service {
             return self.issue_sample(now).await;
         }
         let agent = self.agents.verify("POST", target, headers, client).await?;
-        self.limits.agent(&agent.agent_id)?;
-        let order = order::order(&body, self.config.development)?;
-        if !self.config.amounts.contains(&order.amount) {
-            return Err(Refusal::AmountInvalid);
-        }
-        let sale = self.sale(&agent, order, now)?;
-        let sale = self.sell(sale).await?;
+        let order = self.order(&agent, &body).inspect_err(|refusal| story::refused(&agent.agent_id, *refusal))?;
+        let sold = self.sell_to(&agent, &order, now).await;
+        story::sale(&agent.agent_id, &order, now, sold.as_ref().map(|(sale, _)| &*sale.jti));
+        let (_, answer) = sold?;
         self.agents.follow_up(agent.hints);
-        self.token(&sale)
+        Ok(answer)
     }
 
-    fn sale(&self, agent: &Agent, order: Order, now: UnixMillis) -> Result<Sale, Refusal> {
+    fn order(&self, agent: &Agent, body: &[u8]) -> Result<Order, Refusal> {
+        self.limits.agent(&agent.agent_id)?;
+        let order = order::order(body, self.config.development)?;
+        if self.config.amounts.contains(&order.amount) { Ok(order) } else { Err(Refusal::AmountInvalid) }
+    }
+
+    async fn sell_to(
+        self: &Arc<Self>,
+        agent: &Agent,
+        order: &Order,
+        now: UnixMillis,
+    ) -> Result<(Sale, String), Refusal> {
+        let sale = self.sell(self.sale(agent, order, now)?).await?;
+        let answer = self.token(&sale)?;
+        Ok((sale, answer))
+    }
+
+    fn sale(&self, agent: &Agent, order: &Order, now: UnixMillis) -> Result<Sale, Refusal> {
         let keys = self.keys.load();
         let (_, kid) = keys.signing(now).ok_or(Refusal::Identity(Error::ClockUnknown))?;
         Ok(Sale {
             jti: sale_name(&agent.agent_id, &agent.nonce),
             agent: agent.agent_id.clone(),
-            publisher: order.publisher,
+            publisher: order.publisher.clone(),
             amount: order.amount,
             jkt: agent.kid.as_str().to_owned(),
             purpose: agent.purpose.to_owned(),
@@ -139,6 +154,8 @@ impl Service {
         let credited = self.ledger.credit(agent, amount, &format!("sample-{}", sale.jti), sale.iat_s).await;
         credited.map_err(|_| Refusal::LedgerUnavailable)?;
         let sale = self.sell(sale).await?;
+        let order = Order { publisher: publisher.to_owned(), amount };
+        story::sale(agent, &order, now, Ok(&sale.jti));
         self.token(&sale)
     }
 

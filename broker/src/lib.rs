@@ -26,6 +26,7 @@ mod running;
 mod secret;
 mod server;
 mod service;
+mod story;
 
 pub use config::{Config, Options};
 pub use problem::Problem;

@@ -79,7 +79,9 @@ pub struct Refused<'r> {
 }
 
 impl<'r> Refused<'r> {
-    fn new(error: Error, policy: &Policy<'r>) -> Self {
+    /// A refusal under this policy.
+    #[must_use]
+    pub fn new(error: Error, policy: &Policy<'r>) -> Self {
         let answer = Refusal::new(error, policy);
         Self { error, answer, retry_after_s: answer.retry_after_s() }
     }
@@ -165,7 +167,8 @@ impl Publisher {
     }
 
     /// Verifies a request without admitting it: for servers to whom a repeated request does no harm, since what it asks
-    /// for is done once by their own books (a broker's sale). Nothing is written into the replay cache.
+    /// for is done once by their own books (a broker's sale). Nothing is written into the replay cache. The documents
+    /// that it had to wait for are added to `documents`.
     ///
     /// # Errors
     /// Every refusal of [`Request::verify`].
@@ -173,8 +176,9 @@ impl Publisher {
         &'r self,
         request: &'r Request<'_>,
         client: Option<IpAddr>,
+        documents: &mut Vec<Document>,
     ) -> Result<Verified<'r>, Error> {
-        self.verify(request, client, &mut Vec::new()).await
+        self.verify(request, client, documents).await
     }
 
     /// At most three times, once for each document.
@@ -291,8 +295,19 @@ impl Decision<'_> {
     /// The story, a line each, for a log that people read (protocol.md section 8).
     #[must_use]
     pub fn story(&self, visit: &Visit<'_>, request: Option<&Request<'_>>, policy: &Policy<'_>) -> Vec<String> {
+        self.told(visit, request, policy, lines)
+    }
+
+    /// The story, told by `tell`: for logs of a form of their own.
+    pub fn told<T>(
+        &self,
+        visit: &Visit<'_>,
+        request: Option<&Request<'_>>,
+        policy: &Policy<'_>,
+        tell: impl FnOnce(&Story<'_>) -> T,
+    ) -> T {
         let fetches: Vec<_> = self.documents.iter().map(Document::told).collect();
-        let story = Story::publisher(&Visited {
+        tell(&Story::publisher(&Visited {
             visit,
             claims: request.and_then(Request::claims),
             policy: *policy,
@@ -300,8 +315,7 @@ impl Decision<'_> {
             verdict: self.outcome.as_ref().map_err(|refused| refused.error),
             received: self.received,
             judged: self.decided,
-        });
-        lines(&story)
+        }))
     }
 }
 

@@ -22,8 +22,13 @@ pub fn command(arguments: &[&str]) -> Command {
 
 impl Process {
     /// Starts it and waits until it runs.
-    pub fn start(mut command: Command) -> Self {
-        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    pub fn start(command: Command) -> Self {
+        Self::start_logging(command, Stdio::null())
+    }
+
+    /// The same, and its log goes there.
+    pub fn start_logging(mut command: Command, log: Stdio) -> Self {
+        let mut child = command.stderr(log).spawn().unwrap();
         let mut said = Vec::new();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         while !said.last().is_some_and(|line: &String| line.starts_with("Broker running on ")) {
