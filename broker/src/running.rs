@@ -230,7 +230,7 @@ pub fn run(options: &Options) -> Result<(), Problem> {
                 Ok(()) => {
                     tracing::info!(keys = ?broker.service.keys.load().names().collect::<Vec<_>>(), "keys read again")
                 }
-                Err(problem) => tracing::error!(%problem, "the keys cannot be read: those at hand stay"),
+                Err(Problem { what, fix }) => tracing::error!(what, fix, "the keys cannot be read: those at hand stay"),
             }
         }
         tracing::info!("ending: the requests under way are answered first");

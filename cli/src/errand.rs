@@ -50,6 +50,18 @@ impl Broker {
         target::parse(&format!("{}{path}", self.broker.trim_end_matches('/')), self.dev)
     }
 
+    /// The same for the operator, on the broker's own machine as a rule: `http://127.0.0.1:3000` needs no development mode.
+    pub(crate) fn page_inside(&self, path: &str) -> Result<Target, Failure> {
+        target::announce_development(self.dev);
+        target::parse(&format!("{}{path}", self.broker.trim_end_matches('/')), self.is_here())
+    }
+
+    /// Whether the broker's URL is plain http to this machine, or development allows it.
+    fn is_here(&self) -> bool {
+        let is_loopback = |target: Target| !target.tls && target.is_loopback();
+        self.dev || Target::parse(self.broker.trim_end_matches('/')).is_ok_and(is_loopback)
+    }
+
     /// Signs and sends, and sends again what was not answered.
     pub(crate) fn post_signed(
         &self,
@@ -77,7 +89,7 @@ impl Broker {
         let runtime = net::runtime()?;
         let settings = {
             let _inside = runtime.enter();
-            self.net.settings(self.dev)?
+            self.net.settings(self.is_here())?
         };
         let body = Bytes::from(body);
         runtime.block_on(async {
@@ -106,7 +118,7 @@ impl Broker {
         let patience = Duration::from_secs(self.max_time);
         let exchange = async {
             // The user typed the URL: any address is good.
-            let reach = if self.dev { Reach::Loopback } else { Reach::Anywhere };
+            let reach = if self.is_here() { Reach::Loopback } else { Reach::Anywhere };
             let mut connection = Connection::open(target, settings, &reach, patience).await?;
             let response = connection.send(method.clone(), target, headers, body).await?;
             let status = response.status().as_u16();

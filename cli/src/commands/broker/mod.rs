@@ -17,8 +17,8 @@ Examples:
   imagxp broker --dev                        # keys and books of its own, gone at the end
   curl -X POST http://localhost:3000/issue-visa
   imagxp broker --config /etc/imagxp/broker.toml
-  imagxp broker credit bot.example.com 10 --broker https://broker.example.com
-  imagxp broker settle --broker https://broker.example.com
+  imagxp broker credit bot.example.com 10 --broker http://127.0.0.1:3000     # on the broker's machine
+  imagxp broker settle --broker http://127.0.0.1:3000
 
 Secrets come from the environment or from files: IMAGXP_BROKER_KEY (PKCS#8), IMAGXP_BROKER_ADMIN_TOKEN,
 IMAGXP_BROKER_WEBHOOK_SECRET. SIGTERM ends it, SIGHUP reads its keys again. docs/deploy.md goes from nothing to selling."

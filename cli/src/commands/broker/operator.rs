@@ -34,14 +34,14 @@ impl Operator {
     }
 
     fn get(&self, path: &str) -> Result<Value, Failure> {
-        let target = self.broker.page(path)?;
+        let target = self.broker.page_inside(path)?;
         let headers = [(AUTHORIZATION.as_str(), self.bearer()?)];
         self.broker.send(Method::GET, &target, &headers, String::new())?.good()
     }
 
     /// A payment, once: whatever happens, the same key is the same payment.
     fn pay(&self, path: &str, whose: &str, name: &str, amount: Micros, key: Option<&str>) -> Result<Value, Failure> {
-        let target = self.broker.page(path)?;
+        let target = self.broker.page_inside(path)?;
         let key = random::name_or(key)?;
         print::remark(&format!("idempotency key: {key}"));
         let headers = [(AUTHORIZATION.as_str(), self.bearer()?), ("idempotency-key", key)];
@@ -54,7 +54,7 @@ impl Operator {
 #[derive(Args)]
 #[command(after_help = "\
 Example:
-  imagxp broker credit bot.example.com 10 --idempotency-key invoice-4711 --broker https://broker.example.com")]
+  imagxp broker credit bot.example.com 10 --idempotency-key invoice-4711 --broker http://127.0.0.1:3000")]
 pub(super) struct Credit {
     /// The agent
     agent: String,
@@ -83,7 +83,7 @@ impl Credit {
 #[derive(Args)]
 #[command(after_help = "\
 Example:
-  imagxp broker payout nytimes.com 12.5 --idempotency-key transfer-12 --broker https://broker.example.com")]
+  imagxp broker payout nytimes.com 12.5 --idempotency-key transfer-12 --broker http://127.0.0.1:3000")]
 pub(super) struct Payout {
     /// The publisher
     publisher: String,
@@ -115,8 +115,8 @@ held: in open dispute windows · released: earned, ever · refunded: given back 
 paid out: ever · payable: owed now.
 
 Examples:
-  imagxp broker settle --broker https://broker.example.com
-  imagxp broker settle --broker https://broker.example.com --publisher nytimes.com --json
+  imagxp broker settle --broker http://127.0.0.1:3000
+  imagxp broker settle --broker http://127.0.0.1:3000 --publisher nytimes.com --json
 
 JSON: {currency, publishers: [{publisher, visas, held, …}]}, amounts as texts.")]
 pub(super) struct Settle {
@@ -168,7 +168,7 @@ fn cell(value: &Value) -> String {
 Exit codes: 0 everything adds up, 1 it does not.
 
 Example:
-  imagxp broker audit --broker https://broker.example.com")]
+  imagxp broker audit --broker http://127.0.0.1:3000")]
 pub(super) struct Audit {
     #[command(flatten)]
     operator: Operator,
