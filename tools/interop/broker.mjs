@@ -72,7 +72,7 @@ try {
     assert.match(err, /402 Payment Required/)
   })
   await check('the operator credits the agent', async () => {
-    const { code, out, err } = await run(['broker', 'credit', agentId, '1', '--dev', '--broker', url, '--json'], admin)
+    const { code, out, err } = await run(['broker', 'credit', agentId, '1', '--broker', url, '--json'], admin)
     assert.equal(code, 0, err)
     assert.equal(JSON.parse(out).balance, '1')
   })
@@ -105,7 +105,7 @@ try {
     await accepts(old, 'one')
   })
   await check('settlement', async () => {
-    const { code, out, err } = await run(['broker', 'settle', '--dev', '--broker', url], admin)
+    const { code, out, err } = await run(['broker', 'settle', '--broker', url], admin)
     assert.equal(code, 0, err)
     assert.match(out, /nytimes\.com +3 +0\.003 /)
   })
