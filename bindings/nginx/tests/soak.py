@@ -1,5 +1,5 @@
-"""The long run: every request once, among replays, malformed ones, new agents and clients that leave. Memory must be flat, and no
-descriptor may be left over. Then single requests to all workers at once. REQUESTS and RACES say how many."""
+"""The long run: every request once, among malformed ones, new agents and clients that leave. Memory must be flat, and no descriptor
+may be left over. Then single requests to all workers at once. REQUESTS and RACES say how many."""
 
 import concurrent.futures
 import os
