@@ -1438,6 +1438,12 @@ int32_t imagxp_status_http(imagxp_status status);
 imagxp_status imagxp_status_public(imagxp_status status);
 
 /*
+ * 1 if a key or a signature was checked before this was found, else 0: such a message costs as much
+ * each time that it is sent, so charge its client for it.
+ */
+int32_t imagxp_status_is_behind_signature(imagxp_status status);
+
+/*
  * Seconds for `Retry-After`; 0 for none. For `IMAGXP_REPLAY_CACHE_FULL` see
  * `imagxp_replay_cache_retry_after_s`.
  */

@@ -33,6 +33,6 @@ if [ ${#packages[@]} -gt 0 ]; then
     fi
 fi
 if ! command -v cargo >/dev/null; then
-    echo "setup: cargo is missing: install Rust 1.91 or newer from https://rustup.rs" >&2
+    echo "setup: cargo is missing: install Rust 1.94 or newer from https://rustup.rs" >&2
     exit 1
 fi

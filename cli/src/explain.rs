@@ -36,7 +36,11 @@ impl Scene<'_> {
     /// Explains a refusal.
     pub(crate) fn explain(&self, error: Error) -> Explanation {
         let (found, expected) = self.details(error);
-        Explanation { check: check(error), found: found.map(|found| shown(&found)), expected }
+        Explanation {
+            check: check(error),
+            found: found.map(|found| shown(&found)),
+            expected: expected.map(|text| shown(&text)),
+        }
     }
 
     fn details(&self, error: Error) -> (Option<String>, Option<String>) {

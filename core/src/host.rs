@@ -99,12 +99,20 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     !SPECIAL_V4.iter().any(within)
 }
 
+/// The IPv4 address that an IPv6 address is in disguise, mapped or by NAT64: ranges and budgets of addresses are for both.
+#[must_use]
+pub fn v4_inside(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let bits = address.to_bits();
+    let within = |(base, len): &(Ipv6Addr, u32)| (bits ^ base.to_bits()).leading_zeros() >= *len;
+    let [.., a, b, c, d] = address.octets();
+    WITH_V4_INSIDE.iter().any(within).then_some(Ipv4Addr::new(a, b, c, d))
+}
+
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let bits = address.to_bits();
     let within = |(base, len): &(Ipv6Addr, u32)| (bits ^ base.to_bits()).leading_zeros() >= *len;
-    if WITH_V4_INSIDE.iter().any(within) {
-        let [.., a, b, c, d] = address.octets();
-        return is_public_v4(Ipv4Addr::new(a, b, c, d));
+    if let Some(inside) = v4_inside(address) {
+        return is_public_v4(inside);
     }
     within(&GLOBAL_UNICAST) && !SPECIAL_V6.iter().any(within)
 }

@@ -110,6 +110,15 @@ impl Hints<'_> {
     }
 }
 
+impl Error {
+    /// Whether a key or a signature was checked before this was found: such a message costs as much each time that it is
+    /// sent, so a host charges its client for it (threats.md section 5).
+    #[must_use]
+    pub const fn is_behind_signature(self) -> bool {
+        matches!(self, Self::KeyInvalid | Self::SignatureInvalid) || is_behind_identity(self)
+    }
+}
+
 /// Whether the check that gives this code comes after signature and identity (threats.md ORD-11 and ORD-12).
 pub(crate) const fn is_behind_identity(error: Error) -> bool {
     is_of_replay(error) || is_of_payment(error) || matches!(error, Error::PurposeRefused)

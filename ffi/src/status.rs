@@ -103,6 +103,13 @@ pub extern "C" fn imagxp_status_public(status: imagxp_status) -> imagxp_status {
     Error::from_number(status).map_or(status, |error| error.public() as imagxp_status)
 }
 
+/// 1 if a key or a signature was checked before this was found, else 0: such a message costs as much each time that it is
+/// sent, so charge its client for it.
+#[unsafe(no_mangle)]
+pub extern "C" fn imagxp_status_is_behind_signature(status: imagxp_status) -> i32 {
+    Error::from_number(status).is_some_and(Error::is_behind_signature).into()
+}
+
 /// Seconds for `Retry-After`; 0 for none. For `IMAGXP_REPLAY_CACHE_FULL` see `imagxp_replay_cache_retry_after_s`.
 #[unsafe(no_mangle)]
 pub extern "C" fn imagxp_status_retry_after_s(status: imagxp_status) -> u32 {

@@ -260,6 +260,8 @@ static void numbers(void)
     CHECK(imagxp_status_http(IMAGXP_NEED) == 503 && imagxp_status_http(-9999) == 500 && imagxp_status_http(3) == 500);
     CHECK(imagxp_status_http(IMAGXP_VISA_REQUIRED) == 402);
     CHECK(imagxp_status_public(IMAGXP_KEY_MISMATCH) == IMAGXP_IDENTITY_UNVERIFIED);
+    CHECK(imagxp_status_is_behind_signature(IMAGXP_REPLAY_DETECTED) == 1);
+    CHECK(imagxp_status_is_behind_signature(IMAGXP_TIMESTAMP_STALE) == 0 && imagxp_status_is_behind_signature(7) == 0);
     CHECK(imagxp_status_public(IMAGXP_BUSY) == IMAGXP_BUSY && imagxp_status_retry_after_s(IMAGXP_BUSY) == 2);
     CHECK(imagxp_status_retry_after_s(IMAGXP_OK) == 0);
     CHECK_STATUS(imagxp_host_may_connect(localhost, 4), IMAGXP_HOST_FORBIDDEN);

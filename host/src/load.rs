@@ -16,7 +16,7 @@ use crate::bucket::Clients;
 pub struct Load {
     /// Verifications at one time.
     pub verifying: usize,
-    /// Signatures that fail, a second, of one client address.
+    /// Refusals that took a signature check or a document to find out, a second, of one client address.
     pub failures_per_s: u32,
     /// So many at once.
     pub failures_burst: u32,
@@ -48,9 +48,11 @@ impl Gate {
         if good { self.places.try_acquire().map_err(|_| Error::Busy) } else { Err(Error::Busy) }
     }
 
-    /// Counts what came of it against the client: only a check that was made and failed.
-    pub(crate) fn count(&self, client: Option<IpAddr>, error: Error) {
-        if let (Some(client), Error::SignatureInvalid | Error::KeyInvalid) = (client, error) {
+    /// Counts a refusal against the client, if it took a check or a document to find out. None of them spends the nonce:
+    /// the same message would cost as much again and again.
+    pub(crate) fn count(&self, client: Option<IpAddr>, error: Error, fetched: bool) {
+        let dear = error != Error::Busy && (fetched || error.is_behind_signature());
+        if let Some(client) = client.filter(|_| dear) {
             self.lock().take(client, Instant::now());
         }
     }
@@ -78,11 +80,11 @@ mod tests {
     fn failures_are_counted_against_their_client() {
         let gate = Gate::new(&Load { failures_per_s: 1, failures_burst: 3, ..Load::default() });
         let (one, other) = (Some([192, 0, 2, 1].into()), Some([192, 0, 2, 2].into()));
-        for error in [Error::KeyMismatch, Error::PurposeRefused, Error::SignatureInvalid, Error::KeyInvalid] {
-            gate.count(one, error);
+        for error in [Error::KeyMismatch, Error::TimestampStale, Error::ReplayDetected, Error::KeyInvalid] {
+            gate.count(one, error, false);
         }
-        assert!(gate.enter(one).is_ok(), "two of them were failed checks");
-        gate.count(one, Error::SignatureInvalid);
+        assert!(gate.enter(one).is_ok(), "two of them took no check");
+        gate.count(one, Error::KeyMismatch, true);
         assert_eq!(gate.enter(one).err(), Some(Error::Busy));
         assert!(gate.enter(other).is_ok() && gate.enter(None).is_ok());
     }

@@ -160,7 +160,9 @@ impl Publisher {
             Err(error) => Err(error),
         };
         let outcome = match verified {
-            Ok(verified) => self.admit(verified, &policy),
+            Ok(verified) => {
+                self.admit(verified, &policy).inspect_err(|refused| self.gate.count(client, refused.error, false))
+            }
             Err(error) => Err(Refused::new(error, &policy)),
         };
         Ok(Decision { received, decided: system::now(), documents, outcome })
@@ -188,10 +190,15 @@ impl Publisher {
         client: Option<IpAddr>,
         documents: &mut Vec<Document>,
     ) -> Result<Verified<'r>, Error> {
+        let count = |error: &Error, fetched| self.gate.count(client, *error, fetched);
+        let mut fetched = false;
         loop {
-            match self.step(request, client)? {
+            match self.step(request, client).inspect_err(|error| count(error, fetched))? {
                 Step::Verified(verified) => return Ok(verified),
-                Step::Need(need) => documents.push(self.fetch(&need, client).await?),
+                Step::Need(need) => {
+                    fetched = true;
+                    documents.push(self.fetch(&need, client).await.inspect_err(|error| count(error, true))?);
+                }
             }
         }
     }
@@ -200,8 +207,7 @@ impl Publisher {
     fn step<'r>(&'r self, request: &'r Request<'_>, client: Option<IpAddr>) -> Result<Step<'r>, Error> {
         let _place = request.payload_json().map(|_| self.gate.enter(client)).transpose()?;
         let snapshot = self.keys.load();
-        let step = request.verify(&self.policy()?, &Keys::attach(&snapshot)?, system::now());
-        step.inspect_err(|error| self.gate.count(client, *error))
+        request.verify(&self.policy()?, &Keys::attach(&snapshot)?, system::now())
     }
 
     async fn fetch(&self, need: &Need<'_>, client: Option<IpAddr>) -> Result<Document, Error> {

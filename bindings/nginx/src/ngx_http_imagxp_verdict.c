@@ -79,15 +79,11 @@ ngx_http_imagxp_charge_client(ngx_http_request_t *r,
 {
     ngx_http_imagxp_main_conf_t  *imcf;
 
-    if (!ctx->carries || ctx->status > IMAGXP_KEY_INVALID
-        || ctx->status == IMAGXP_BUSY)
-    {
+    if (!ctx->carries || ctx->status == IMAGXP_BUSY) {
         return;
     }
 
-    if (ctx->needs || imagxp_status_public(ctx->status)
-                      != IMAGXP_IDENTITY_UNVERIFIED)
-    {
+    if (ctx->needs || imagxp_status_is_behind_signature(ctx->status)) {
         imcf = ngx_http_get_module_main_conf(r, ngx_http_imagxp_module);
         ngx_http_imagxp_budget_fail(r, &imcf->fail_limit);
     }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use imagxp::host::may_connect;
+use imagxp::host::{may_connect, v4_inside};
 
 use super::reason::Reason;
 
@@ -15,10 +15,10 @@ pub struct Range {
 }
 
 impl Range {
-    /// Whether the address is one of the range. An IPv4 address written as IPv6 is the IPv4 address.
+    /// Whether the address is one of the range. An IPv4 address written as IPv6, mapped or for NAT64, is the IPv4 address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        prefix(address.to_canonical(), self.bits) == prefix(self.base, self.bits)
+        prefix(plain(address), self.bits) == prefix(self.base, self.bits)
     }
 }
 
@@ -69,14 +69,21 @@ impl Reach<'_> {
 
 /// The network that shares a budget: /24 of IPv4, /48 of IPv6.
 pub(crate) fn network_of(address: IpAddr) -> IpAddr {
-    let address = address.to_canonical();
+    let address = plain(address);
     prefix(address, if address.is_ipv4() { 24 } else { 48 })
 }
 
 /// The client that shares a budget: an IPv4 address, a /64 of IPv6.
 pub(crate) fn client_of(address: IpAddr) -> IpAddr {
-    let address = address.to_canonical();
+    let address = plain(address);
     prefix(address, if address.is_ipv4() { 32 } else { 64 })
+}
+
+fn plain(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(v6) => v4_inside(v6).map_or(address, IpAddr::V4),
+        IpAddr::V4(_) => address,
+    }
 }
 
 fn prefix(address: IpAddr, bits: u8) -> IpAddr {
@@ -108,6 +115,7 @@ mod tests {
     #[test]
     fn ranges() {
         assert!(range("10.0.0.0/8").contains(ip("10.255.0.1")));
+        assert!(range("168.63.129.16").contains(ip("64:ff9b::a83f:8110")), "as NAT64 has it");
         assert!(range("10.0.0.0/8").contains(ip("::ffff:10.1.2.3")));
         assert!(!range("10.0.0.0/8").contains(ip("11.0.0.1")));
         assert!(range("168.63.129.16").contains(ip("168.63.129.16")));
