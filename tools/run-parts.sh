@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs make targets, JOBS (2) at a time; JOBS=1 shows each as it goes, else each is shown whole when it ends. After a failure
-# none is begun (KEEP_GOING=1: all are). Ends with each part's time and a line that counts.
+# none is begun (KEEP_GOING=1: all are). Ends with what was skipped, each part's time and a line that counts.
 set -uo pipefail
 
 jobs=${JOBS:-2}
@@ -43,6 +43,8 @@ for part in "$@"; do
 done
 while [ ${#part_of[@]} -gt 0 ]; do finish_one; done
 
+skipped=$(grep -rh SKIPPED "$logs" | sort -u)
+[ -z "$skipped" ] || printf '\nskipped on this machine:\n%s\n' "$skipped"
 printf '\n%d s. passed: %s\n' "$SECONDS" "${passed[*]:-none}"
 [ ${#failed[@]} -eq 0 ] || printf 'failed: %s\n' "${failed[*]}"
 printf '%d passed, %d failed\n' ${#passed[@]} ${#failed[@]}

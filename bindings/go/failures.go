@@ -10,15 +10,16 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// How many signatures of one client may fail (docs/threats.md section 5): a failure costs this host as much as a success.
+// How many requests of one client may be refused behind a signature check (docs/threats.md section 5): they cost this host as much as a
+// success.
 const (
 	failuresPerSecond = 20
 	failuresBurst     = 40
 )
 
-var errFailures = errors.New("too many signatures of this client have failed")
+var errFailures = errors.New("too many requests of this client were verified in vain")
 
-// failures are the clients whose signatures have failed of late. While there is none, a request costs one atomic load.
+// failures are the clients whose requests were verified in vain of late. While there is none, a request costs one atomic load.
 type failures struct {
 	count   atomic.Int32
 	lock    sync.Mutex

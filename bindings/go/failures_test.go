@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A client whose signatures fail is told to come later, before they are verified; others are not.
+// A client whose requests are verified in vain is told to come later, before they are verified; others are not.
 func TestFailures(t *testing.T) {
 	network, agent := new(documents), newTestAgent(t, "bot.example.com")
 	network.publish(t, agent)
@@ -24,7 +24,7 @@ func TestFailures(t *testing.T) {
 		r.Header.Set(HeaderSignature, strings.Repeat("1", 128))
 		return r
 	}
-	const hostile, honest, proxy = "198.51.100.1", "198.51.100.2", "10.0.0.1"
+	const hostile, honest, proxy, replayer = "198.51.100.1", "198.51.100.2", "10.0.0.1", "198.51.100.3"
 	failed, busy := 0, 0
 	for range 2 * failuresBurst {
 		switch err := from(hostile, bad()); {
@@ -44,6 +44,13 @@ func TestFailures(t *testing.T) {
 	}
 	if err := from(hostile, visit("/a", nil)); !errors.Is(err, ErrIdentityRequired) {
 		t.Errorf("a request without a signature: %v", err)
+	}
+	for captured := signedVisit(t, agent, "/a"); ; {
+		if err := from(replayer, captured); errors.Is(err, ErrBusy) {
+			break
+		} else if err != nil && !errors.Is(err, ErrReplayDetected) {
+			t.Fatal(err)
+		}
 	}
 	for range 2 * failuresBurst { // one address that stands for many clients
 		if err := from(proxy, bad()); !errors.Is(err, ErrSignatureInvalid) {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/imagxp/imagxp/bindings/go/internal/abi"
 	"golang.org/x/sync/singleflight"
@@ -12,6 +13,10 @@ import (
 
 // fetches makes one of all fetches of a document that are wanted at the same time.
 type fetches struct{ group singleflight.Group }
+
+// failureTime is how long a stranger's fetch takes at least that brings no document: no failure is told from another by its time
+// (docs/threats.md section 8, SSRF-10).
+const failureTime = 1500 * time.Millisecond
 
 // flightTimeout is for Fetchers without one of their own.
 const flightTimeout = 2 * wholeTimeout
@@ -61,7 +66,11 @@ type cause struct {
 func (p *Publisher) fetch(ctx context.Context, document abi.Document, who cause) (*abi.Told, error) {
 	need := Need{Kind: DocumentKind(document.Kind), URL: document.URL, Host: document.Host, Configured: document.Configured,
 		MaxLen: document.MaxLen, Client: who.client, Known: who.known}
+	begun := time.Now()
 	answer, err := p.config.Fetcher.Fetch(ctx, need)
+	if err == nil && !need.Configured && answer.Outcome != Found {
+		p.pause(ctx, time.Until(begun.Add(failureTime)))
+	}
 	if err != nil { // not now: it says nothing about the document, so it must not be supplied
 		p.log(ctx, slog.LevelWarn, "imagxp: not fetched", slog.String("url", need.URL), slog.Any("error", err))
 		return nil, err
@@ -74,6 +83,16 @@ func (p *Publisher) fetch(ctx context.Context, document abi.Document, who cause)
 		}
 	}
 	return told, p.supply(ctx, &document, &answer)
+}
+
+// pause takes so long, or as long as ctx.
+func pause(ctx context.Context, while time.Duration) {
+	timer := time.NewTimer(while)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // documentBody is at most one byte more than a document may have: enough to refuse it.

@@ -89,6 +89,7 @@ type Publisher struct {
 	cores   chan struct{}
 	hints   hints
 	failed  failures
+	pause   func(context.Context, time.Duration)
 }
 
 // origin is what a site is called.
@@ -112,7 +113,7 @@ func NewPublisher(config PublisherConfig) (*Publisher, error) {
 		return nil, fmt.Errorf("imagxp: the policy: %w", Code(status))
 	}
 	config.setDefaults(&terms)
-	p := &Publisher{policy: policy, terms: terms, told: told, config: config, cores: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}
+	p := &Publisher{policy: policy, terms: terms, told: told, config: config, cores: make(chan struct{}, 2*runtime.GOMAXPROCS(0)), pause: pause}
 	p.calls.New = func() any { return new(abi.Call) }
 	var err error
 	if p.origins, err = originsOf(config.Origins, p.Development()); err != nil {
@@ -211,6 +212,7 @@ func (p *Publisher) Check(ctx context.Context, r *http.Request) (*Verdict, error
 	var d decision
 	p.decide(ctx, call, r, &d)
 	if d.status != abi.OK {
+		p.charge(&d)
 		return nil, p.refuse(ctx, call, &d)
 	}
 	p.record(ctx, call, &d)
@@ -224,7 +226,9 @@ func (p *Publisher) Check(ctx context.Context, r *http.Request) (*Verdict, error
 
 // decision is how a request is being decided.
 type decision struct {
+	client     netip.Addr
 	status     int32
+	fetched    bool // a document was asked for
 	admission  bool // admit was reached
 	retryAfter time.Duration
 	cause      error
@@ -236,8 +240,8 @@ type decision struct {
 // decide verifies, fetches what is missing, verifies again, and admits.
 func (p *Publisher) decide(ctx context.Context, call *abi.Call, r *http.Request, d *decision) {
 	d.vouched, d.receivedMs = p.vouched(call, r), p.nowMs()
-	client := p.config.ClientAddr(r)
-	if len(r.Header["X-Imagxp-Signature"]) > 0 && p.failed.tooMany(client, time.Now()) {
+	d.client = p.config.ClientAddr(r)
+	if len(r.Header["X-Imagxp-Signature"]) > 0 && p.failed.tooMany(d.client, time.Now()) {
 		d.status, d.cause = int32(ErrBusy), errFailures
 		return
 	}
@@ -248,7 +252,8 @@ func (p *Publisher) decide(ctx context.Context, call *abi.Call, r *http.Request,
 			break
 		}
 		document := call.Need()
-		told, err := p.learn(ctx, document, cause{client: client}, keys)
+		d.fetched = true
+		told, err := p.learn(ctx, document, cause{client: d.client}, keys)
 		if err != nil {
 			d.status, d.cause = int32(pending(document.Kind)), err
 			return
@@ -260,11 +265,17 @@ func (p *Publisher) decide(ctx context.Context, call *abi.Call, r *http.Request,
 	switch d.status {
 	case abi.Need:
 		d.status = int32(ErrBusy)
-	case int32(ErrSignatureInvalid), int32(ErrKeyInvalid):
-		p.failed.note(client, time.Now()) // verified, and in vain
 	case abi.Verified:
 		d.admission = true
 		d.status, d.retryAfter, d.cause = p.admit(ctx, call)
+	}
+}
+
+// charge counts a refusal that took a signature check or a document to find out. None of them spends the nonce: the same message would
+// cost as much again and again.
+func (p *Publisher) charge(d *decision) {
+	if d.status != int32(ErrBusy) && (d.fetched || abi.StatusIsBehindSignature(d.status)) {
+		p.failed.note(d.client, time.Now())
 	}
 }
 

@@ -81,7 +81,9 @@ func small(t testing.TB, config PublisherConfig) *Publisher {
 	if config.AcceptFrom.IsZero() {
 		config.AcceptFrom = time.UnixMilli(1)
 	}
-	return must(NewPublisher(config))(t)
+	publisher := must(NewPublisher(config))(t)
+	publisher.pause = func(context.Context, time.Duration) {} // TestNoFailureIsToldByItsTime
+	return publisher
 }
 
 // visit is a request as a server has read it.

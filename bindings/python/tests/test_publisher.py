@@ -3,6 +3,7 @@ import gc
 import json
 import logging
 import threading
+import time
 import weakref
 
 import pytest
@@ -270,6 +271,25 @@ def test_who_fails_too_often_is_told_to_come_later(agent):
     assert of("8.8.4.1", {}), "who does not sign costs nothing"
     assert of("8.8.4.2", agent.sign(URL, "SUMMARY")) and of(None, agent.sign(URL, "SUMMARY"))
     assert of(None, forged).code == "SIGNATURE_INVALID"
+
+
+def test_a_replay_and_an_unknown_name_cost_a_check_each_time(agent):
+    limits = Limits(failures_per_s=1, failures_burst=3, failure=0)
+    publisher = knowing(agent, fetcher=Fetcher(limits=limits, resolve=lambda name, timeout: []))
+    seen = Request.of_url(URL, agent.sign(URL, "SUMMARY"), client="8.8.4.1")
+    assert [publisher.check(seen).code for _ in range(5)] == ["OK"] + ["REPLAY_DETECTED"] * 3 + ["BUSY"]
+    unknown = Request.of_url(URL, Agent.generate("who.example.com").sign(URL, "SUMMARY"), client="8.8.4.2")
+    codes = [publisher.check(unknown).code for _ in range(5)]
+    assert codes[0] == "MANIFEST_UNAVAILABLE" and "BUSY" in codes
+
+
+def test_no_failure_is_told_by_its_time(agent):
+    """Neither to whoever waits, nor by the key cache to the next one."""
+    limits = Limits(failure=0.4)
+    publisher = Publisher({"allowRAG": True}, origin=ORIGIN, fetcher=Fetcher(limits=limits, resolve=lambda name, timeout: []))
+    began = time.monotonic()
+    codes = {publisher.check(Request.of_url(URL, agent.sign(URL, "SUMMARY"))).code for _ in range(2)}
+    assert codes == {"MANIFEST_UNAVAILABLE"} and time.monotonic() - began >= 0.4
 
 
 def test_the_names_that_matter_are_the_librarys():

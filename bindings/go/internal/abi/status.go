@@ -33,6 +33,8 @@ static int32_t imagxp_go_matters(const char *name, size_t len) { return imagxp_h
 #cgo nocallback imagxp_status_http
 #cgo noescape imagxp_status_name
 #cgo nocallback imagxp_status_name
+#cgo noescape imagxp_status_is_behind_signature
+#cgo nocallback imagxp_status_is_behind_signature
 #cgo noescape imagxp_status_public
 #cgo nocallback imagxp_status_public
 #cgo noescape imagxp_status_retry_after_s
@@ -54,6 +56,11 @@ func StatusHTTP(status int32) int { return int(C.imagxp_status_http(C.imagxp_sta
 // StatusPublic is the status that a remote client may be told.
 func StatusPublic(status int32) int32 {
 	return int32(C.imagxp_status_public(C.imagxp_status(status)))
+}
+
+// StatusIsBehindSignature says whether a key or a signature was checked before this was found.
+func StatusIsBehindSignature(status int32) bool {
+	return C.imagxp_status_is_behind_signature(C.imagxp_status(status)) != 0
 }
 
 // StatusRetryAfterS is for Retry-After; 0 is none.

@@ -24,6 +24,8 @@ class Limits:
     tls: float = 0.8
     first_byte: float = 1.0
     whole: float = 1.5
+    # How long a stranger's fetch takes at least that brings no document: no failure is told from another by its time.
+    failure: float = 1.5
     header_bytes: int = 16 * 1024
     fetches: int = 64
     per_network: int = 8
@@ -140,7 +142,7 @@ class Budget:
 
 
 class Failures:
-    """Signature checks that failed, by client: one costs as much as hundreds of refusals by text, and anybody can cause it."""
+    """Requests that were verified in vain, by client: one costs as much as hundreds of refusals by text, and anybody can send it."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -162,10 +164,20 @@ class Failures:
             self._clients.take(client, time.monotonic())
 
 
+# RFC 6052 section 2.1.
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
 def canonical(address: Address) -> Address:
-    """An IPv4 address written as IPv6 is the IPv4 address."""
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
+    """An IPv4 address written as IPv6, mapped or for NAT64, is the IPv4 address.
+
+    >>> canonical(ipaddress.ip_address("64:ff9b::a83f:8110"))
+    IPv4Address('168.63.129.16')
+    """
+    if isinstance(address, ipaddress.IPv6Address):
+        inside = address in _NAT64
+        return ipaddress.IPv4Address(address.packed[12:]) if inside else address.ipv4_mapped or address
+    return address
 
 
 def network_of(address: Address) -> Address:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Callable, NamedTuple, Optional
@@ -80,7 +81,7 @@ class Documents:
 
     @property
     def _patience(self) -> float:
-        return self._fetcher.limits.whole + 0.1
+        return max(self._fetcher.limits.whole, self._fetcher.limits.failure) + 0.1
 
     def _join(self, wanted: Wanted, client: Optional[str], generation: Optional[int]) -> Future[Optional[Landing]]:
         """The flight that is under way, or a new one; without a generation the document is known, and due again."""
@@ -104,9 +105,11 @@ class Documents:
 
     def _fly(self, wanted: Wanted) -> Optional[Landing]:
         """It has landed once the cache has the document: who comes later finds it there. Raises `Pending`."""
-        asked_ms = now_ms()
+        asked_ms, began = now_ms(), time.monotonic()
         try:
             fetched = self._fetcher.get(wanted)
+            if fetched.reason and not wanted.configured:
+                time.sleep(max(began + self._fetcher.limits.failure - time.monotonic(), 0))
             answered_ms = now_ms()
             # Recorded first: no decision may rest on a document that the evidence has not.
             sha256 = self._record(wanted, fetched, answered_ms)

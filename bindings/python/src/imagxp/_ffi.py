@@ -290,6 +290,7 @@ _FUNCTIONS: dict[str, list[Any]] = {
     "status_name": [Str, c_int32],
     "status_help": [Str, c_int32],
     "status_http": [c_int32, c_int32],
+    "status_is_behind_signature": [c_int32, c_int32],
     "status_public": [c_int32, c_int32],
     "status_retry_after_s": [c_uint32, c_int32],
     "policy_parse": [_STATUS, Str, c_void_p, c_size_t],

@@ -3,6 +3,7 @@ holder dies (`flock`; a semaphore, or `multiprocessing.shared_memory`, would sta
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import fcntl
 import mmap
@@ -10,7 +11,7 @@ import os
 import stat
 import threading
 import time
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 from ._ffi import lib, lib_gil
 from ._fork import on_fork
@@ -21,8 +22,10 @@ from .stores import _DOWN, _FULL, ReplayStats, Words
 __all__ = ["FileStore"]
 
 
-# Seconds to wait for the lock: a stopped process (SIGSTOP, a debugger) that holds it must not stop all others.
-_OPEN_S, _ADMIT_S = 5.0, 1.0
+# Seconds to wait for the lock: a stopped process (SIGSTOP, a debugger) that holds it must not stop all others; least of all
+# those who share a loop with many requests.
+_OPEN_S, _ADMIT_S, _LOOP_S = 5.0, 1.0, 0.05
+_PAUSE_S = 0.0005
 _HEADER = 512
 
 
@@ -34,7 +37,7 @@ def _locked(file: int, deadline: float) -> bool:
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 return False
-            time.sleep(0.0005)
+            time.sleep(_PAUSE_S)
 
 
 class FileStore:
@@ -110,24 +113,46 @@ class FileStore:
         if not self._lock.acquire(timeout=_ADMIT_S):
             return _DOWN
         try:
-            try:
-                found = os.fstat(self._file)
-                if found.st_nlink == 0 or found.st_size < self._count * 8 or not _locked(self._file, deadline):
+            while (status := self._try(verified, scratch, now_ms)) is None:
+                if time.monotonic() >= deadline:
                     return _DOWN
-            except OSError:
-                return _DOWN
-            try:
-                status = int(lib_gil.request_admit(verified, scratch, self._words.pointer, now_ms))
-                if status == _FULL:
-                    self.retry_after_s = lib_gil.replay_cache_retry_after_s(self._words.pointer)
-                return status
-            finally:
-                fcntl.flock(self._file, fcntl.LOCK_UN)
+                time.sleep(_PAUSE_S)
+            return status
         finally:
             self._lock.release()
 
     async def aadmit(self, verified: Any, scratch: Any, now_ms: int) -> int:
-        return self.admit(verified, scratch, now_ms)
+        deadline = time.monotonic() + _LOOP_S
+        while True:
+            if self._lock.acquire(blocking=False):
+                try:
+                    status = self._try(verified, scratch, now_ms)
+                finally:
+                    self._lock.release()
+                if status is not None:
+                    return status
+            if time.monotonic() >= deadline:
+                return _DOWN
+            await asyncio.sleep(_PAUSE_S)
+
+    def _try(self, verified: Any, scratch: Any, now_ms: int) -> Optional[int]:
+        """None while another process has the file."""
+        try:
+            found = os.fstat(self._file)
+            if found.st_nlink == 0 or found.st_size < self._count * 8:
+                return _DOWN
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return _DOWN
+        try:
+            status = int(lib_gil.request_admit(verified, scratch, self._words.pointer, now_ms))
+            if status == _FULL:
+                self.retry_after_s = lib_gil.replay_cache_retry_after_s(self._words.pointer)
+            return status
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def stats(self) -> ReplayStats:
         with self._lock:

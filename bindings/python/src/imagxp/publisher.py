@@ -45,7 +45,7 @@ _NEEDS_MAX = 3
 _POOL_MAX = 64
 _TOO_SMALL, _HOST_MISTAKES = number_of("BUFFER_TOO_SMALL"), range(-199, -99)
 _PENDING, _NO_KEY_SET, _FULL = number_of("IDENTITY_PENDING"), number_of("JWKS_UNAVAILABLE"), number_of("REPLAY_CACHE_FULL")
-_BUSY, _FAILED = number_of("BUSY"), (number_of("SIGNATURE_INVALID"), number_of("KEY_INVALID"))
+_BUSY = number_of("BUSY")
 _PAYMENT = frozenset(range(number_of("JWK_PRIVATE_EXPOSED"), number_of("VISITOR_REFUSED")))
 
 
@@ -256,8 +256,6 @@ class Publisher:
         )
         if status >= 0:
             return status
-        if status in _FAILED:
-            self._failures.count(frame.client)
         if status == _TOO_SMALL and not frame.wide:
             frame.widen()
             return self._verify(frame)
@@ -284,6 +282,9 @@ class Publisher:
     def _refuse(self, frame: _Frame, status: int, verified: Any) -> Verdict:
         if status in _HOST_MISTAKES:
             raise_for(status)
+        if status != _BUSY and (frame.needs or lib_gil.status_is_behind_signature(status)):
+            # It spent no nonce: the same message would cost as much again and again.
+            self._failures.count(frame.client)
         out, needed = Memory(_ffi.BODY_LEN), c_size_t()
         raise_for(lib_gil.refusal_write(status, self._pointer, verified, out.buf, byref(needed)))
         headers = {"content-type": "application/json"}

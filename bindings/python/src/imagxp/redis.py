@@ -108,7 +108,8 @@ class RedisStore:
         status = int(lib_gil.request_tags(verified, scratch, self._secret, tags))
         if status != _OK:
             return status
-        rows = [(self._prefix + bytes(tag.bytes), tag.expiry_s * 1000 - now_ms + _SKEW_MS) for tag in tags if tag.expiry_s]
+        # As package redisstore for Go writes them: a site may have both.
+        rows = [(self._prefix + bytes(tag.bytes).hex().encode(), tag.expiry_s * 1000 - now_ms + _SKEW_MS) for tag in tags if tag.expiry_s]
         return [(key, max(left, 1)) for key, left in rows] or _OK
 
     def _check(self) -> None:

@@ -21,9 +21,11 @@ from . import _ffi
 from ._ffi import Memory, lib, lib_gil
 from ._fork import on_fork
 from .agent import now_ms as clock_ms
-from .errors import StoreError, raise_for
+from .errors import StoreError, number_of, raise_for
 
 __all__ = ["MemoryStore", "ReplayStats", "Store"]
+
+_FULL, _DOWN = number_of("REPLAY_CACHE_FULL"), number_of("REPLAY_STORE_DOWN")
 
 
 class Store(Protocol):
@@ -116,7 +118,6 @@ class MemoryStore:
             return self._words.stats()
 
 
-_FULL, _DOWN = -308, -310
 INSTEAD = (
     "a message could pass once in each process. Use FileStore(path) for the workers of one machine, RedisStore for several "
     "machines, or MemoryStore(single_worker=True) if there is one worker only"

@@ -36,7 +36,7 @@ class Middleware:
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         if environ.get("wsgi.multiprocess"):
             self._publisher.require_shared_store("this server has several worker processes")
-        if environ["PATH_INFO"] == POLICY_PATH and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+        if environ.get("PATH_INFO") == POLICY_PATH and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             # Whoever asks may know the terms.
             return _answer(200, {"content-type": "application/json"}, self._discovery, start_response)
         verdict = self._publisher.check(request_of(environ, self._publisher))
