@@ -292,6 +292,7 @@ unsafe fn small_calls(world: &mut World, number: i64, small: u32, first: &[u8], 
     assert!((200..600).contains(&status::imagxp_status_http(status)));
     let public = status::imagxp_status_public(status);
     assert_eq!(status::imagxp_status_public(public), public);
+    assert!(matches!(status::imagxp_status_is_behind_signature(status), 0 | 1));
     assert!(status::imagxp_status_retry_after_s(status) <= 86_400);
     unsafe {
         let reachable = host::imagxp_host_may_connect(second.as_ptr(), second.len());
