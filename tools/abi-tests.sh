@@ -10,6 +10,8 @@ c=("${strict[@]}" -Wstrict-prototypes -Wmissing-prototypes -Wcast-align)
 
 passes() { echo "  $*"; }
 
+echo "structs that have grown"
+cargo test --quiet -p imagxp-ffi
 build_libraries
 
 echo "the header, in every C and C++"
