@@ -29,8 +29,8 @@ ngx_http_imagxp_chain_t  ngx_http_imagxp_chain;
 
 /*
  * The file is new with each process: a chain is continued by nobody, and a
- * reload has two workers of the same number.  Of the master it is unknown, so
- * a worker adds it to the files that it reopens.
+ * reload has two workers of the same number.  The master does not know it:
+ * the worker adds it to the files that it reopens.
  */
 
 ngx_int_t

@@ -67,18 +67,22 @@ class NameServer:
     """dnsmasq: every name of the zone is one address; some names have their own fate."""
 
     def __init__(self, address, others):
-        self.port = free_port(socket.SOCK_DGRAM)
         self.silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # takes questions, never answers
         self.silent.bind(("127.0.0.1", 0))
-        self.process = subprocess.Popen(
-            [shutil.which("dnsmasq") or "/usr/sbin/dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts",
-             "--no-resolv", "--pid-file=", f"--port={self.port}", "--listen-address=127.0.0.1", "--bind-interfaces",
-             "--user=root", "--group=root", f"--address=/{ZONE}/{address}", f"--address=/gone.{ZONE}/",
-             f"--server=/silent.{ZONE}/127.0.0.1#{self.silent.getsockname()[1]}",
-             *(f"--address=/{name}.{ZONE}/{where}" for name, where in others.items())],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(0.2)
-        assert self.process.poll() is None, "dnsmasq did not start"
+        answers = [f"--address=/{ZONE}/{address}", f"--address=/gone.{ZONE}/",
+                   f"--server=/silent.{ZONE}/127.0.0.1#{self.silent.getsockname()[1]}",
+                   *(f"--address=/{name}.{ZONE}/{where}" for name, where in others.items())]
+        for _ in range(5):  # another program may take the port first
+            self.port = free_port(socket.SOCK_DGRAM)
+            self.process = subprocess.Popen(
+                [shutil.which("dnsmasq") or "/usr/sbin/dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts",
+                 "--no-resolv", "--pid-file=", f"--port={self.port}", "--listen-address=127.0.0.1", "--bind-interfaces",
+                 "--user=root", "--group=root", *answers],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(0.2)
+            if self.process.poll() is None:
+                return
+        raise RuntimeError("dnsmasq did not start")
 
     def stop(self):
         self.process.terminate()
