@@ -1,6 +1,7 @@
 """What is said and written down: discovery, provenance, stories, evidence."""
 
 import collections
+import concurrent.futures
 import ctypes
 import json
 import os
@@ -13,6 +14,7 @@ import time
 import pytest
 from agents import free_port
 from publisher import clib, sign
+from test_once import play, requests
 
 IMAGXP = os.environ["IMAGXP"]
 
@@ -182,6 +184,25 @@ def test_evidence_is_rotated(start, agents, key, tmp_path, left):
     assert all(proof["documents"] == 2 and proof["unknown_documents"] == 0 and proof["checkpoints"] for proof in proofs), proofs
     assert sum(proof["decisions"] for proof in proofs) == decisions
     assert [agents.fetches(agent) for agent in known] == [1, 1]
+
+
+def test_evidence_is_rotated_under_load(start, agents, key, tmp_path):
+    """No decision is lost, none is in two files, and none rests on a document of another file."""
+    site = start(http=f"imagxp_key {key}; imagxp_evidence {tmp_path}/nginx0/evidence;", workers=2)
+    file = requests(tmp_path, agents.agent(), 20000)
+    with concurrent.futures.ThreadPoolExecutor(1) as player:
+        result = player.submit(play, "once", site, 8, file)
+        rotations = 0
+        while not result.done():
+            for log in logs(site):
+                log.rename(f"{log}.{rotations}")
+            reopen(site)
+            rotations += 1
+    assert rotations > 1 and result.result()["200"] == "20000", result.result()
+    site.stop()
+    proofs = prove(site, tmp_path, "*.jsonl*", "--sealed")
+    assert sum(proof["decisions"] for proof in proofs) == 20000
+    assert sum(proof["unknown_documents"] for proof in proofs) == 0
 
 
 def test_evidence_that_stays_goes_on(start, agents, key, tmp_path):
