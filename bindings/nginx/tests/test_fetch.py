@@ -240,7 +240,7 @@ def test_the_client_leaves_during_the_fetch(site, agents):
     good = agents.answers[agent.agent_id]
 
     def slow(handler):
-        time.sleep(0.5)
+        time.sleep(0.35)  # twice, and another worker looks each 500 ms: all within 1.5 s
         good(handler)
 
     agents.answers[agent.agent_id] = slow
