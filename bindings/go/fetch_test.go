@@ -1,6 +1,7 @@
 package imagxp
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"crypto/tls"
@@ -46,6 +47,10 @@ func manifestNeed(host string) Need {
 
 func TestWhatIsADocument(t *testing.T) {
 	redirected := new(atomic.Bool)
+	var bomb bytes.Buffer // made before anybody waits for it
+	zip := gzip.NewWriter(&bomb)
+	fmt.Fprint(zip, strings.Repeat(" ", 1<<20))
+	zip.Close()
 	fetcher := tlsFetcher(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Accept-Encoding") != "identity" || r.Header.Get("Accept") != "application/json" || r.Header.Get("Cookie") != "" {
 			t.Errorf("%v", r.Header)
@@ -70,9 +75,7 @@ func TestWhatIsADocument(t *testing.T) {
 			w.WriteHeader(http.StatusBadGateway)
 		case "/zip":
 			header.Set("Content-Encoding", "gzip")
-			bomb := gzip.NewWriter(w)
-			fmt.Fprint(bomb, strings.Repeat(" ", 1<<20))
-			bomb.Close()
+			w.Write(bomb.Bytes())
 		case "/long":
 			fmt.Fprint(w, strings.Repeat("a", 1<<20))
 		case "/headers":
