@@ -35,8 +35,9 @@ const (
 
 // Store is an imagxp.ReplayStore. It may be used by many goroutines at once.
 type Store struct {
-	client redis.UniversalClient
-	keeps  atomic.Bool // has said that it evicts nothing
+	client  redis.UniversalClient
+	timeout time.Duration // tests are more patient
+	keeps   atomic.Bool   // has said that it evicts nothing
 }
 
 // ErrEvicts says that Redis drops keys when its memory is full: nonces, with the rest.
@@ -54,7 +55,7 @@ func Open(url string) (*Store, error) {
 	}
 	options.ContextTimeoutEnabled = true
 	options.MaxRetries = -1
-	return &Store{client: redis.NewClient(options)}, nil
+	return &Store{client: redis.NewClient(options), timeout: timeout}, nil
 }
 
 // New makes a store of a client that is there already: a cluster, one with Sentinel. The client must have been made with
@@ -77,7 +78,7 @@ func New(client redis.UniversalClient) (*Store, error) {
 	case retries > 0:
 		return nil, errors.New("redisstore: make the client with MaxRetries: -1")
 	}
-	return &Store{client: client}, nil
+	return &Store{client: client, timeout: timeout}, nil
 }
 
 // Take remembers a tag until expiry, and says whether it was new.
@@ -87,7 +88,7 @@ func (s *Store) Take(ctx context.Context, tag [16]byte, expiry time.Time) (bool,
 			return false, err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	life := max(time.Until(expiry), 0) + grace
 	err := s.client.SetArgs(ctx, prefix+hex.EncodeToString(tag[:]), 1, redis.SetArgs{Mode: "NX", TTL: life}).Err()
@@ -100,7 +101,7 @@ func (s *Store) Take(ctx context.Context, tag [16]byte, expiry time.Time) (bool,
 // Ping says whether Redis answers and keeps what it is told (ErrEvicts): ask at start. The first Take asks, too. A Redis that does
 // not let this user see INFO is taken at its operator's word.
 func (s *Store) Ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	if err := s.client.Ping(ctx).Err(); err != nil {
 		return err
