@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -20,9 +21,11 @@ URL = f"{ORIGIN}/a?b=c"
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """None of those that the system gives away by itself, from 32768 on: to somebody else meanwhile."""
+    while True:
+        port = random.randrange(20_000, 32_768)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def wait_for(port, process):
