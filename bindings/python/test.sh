@@ -39,10 +39,11 @@ echo "style, types, and the oldest Python by its syntax"
 echo "the sdist, and the wheel that is built from it with cargo"
 rm -rf "$work/dist" "$work/wheels"
 (cd "$here" && "$tool/python" -m build --sdist --outdir "$work/dist" . >"$work/build.log" 2>&1) || { cat "$work/build.log"; exit 1; }
-# Always in the same place, and newer than what was built there before: cargo goes by the time of a file.
+# Always in the same place, newer than what was built there before (cargo goes by the time of a file), and with a target folder of its own:
+# in one with the tree's, cargo takes the library of the one for that of the other.
 rm -rf "$work/sdist" && mkdir "$work/sdist"
 tar xzmf "$work"/dist/imagxp-*.tar.gz -C "$work/sdist" --strip-components=1
-CARGO_TARGET_DIR=$(realpath "$target") "$tool/python" -m build --wheel --outdir "$work/dist" "$work/sdist" >"$work/build.log" 2>&1 ||
+CARGO_TARGET_DIR=$work/cargo "$tool/python" -m build --wheel --outdir "$work/dist" "$work/sdist" >"$work/build.log" 2>&1 ||
     { cat "$work/build.log"; exit 1; }
 
 echo "auditwheel"
