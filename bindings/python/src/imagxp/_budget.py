@@ -142,7 +142,7 @@ class Budget:
 
 
 class Failures:
-    """Requests that were verified in vain, by client: one costs as much as hundreds of refusals by text, and anybody can send it."""
+    """Requests verified in vain, by client: one costs as much as hundreds of refusals by text, and anybody can send it."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits

@@ -109,8 +109,8 @@ class RedisStore:
         if status != _OK:
             return status
         # As package redisstore for Go writes them: a site may have both.
-        rows = [(self._prefix + bytes(tag.bytes).hex().encode(), tag.expiry_s * 1000 - now_ms + _SKEW_MS) for tag in tags if tag.expiry_s]
-        return [(key, max(left, 1)) for key, left in rows] or _OK
+        rows = [(bytes(tag.bytes).hex().encode(), tag.expiry_s * 1000 - now_ms + _SKEW_MS) for tag in tags if tag.expiry_s]
+        return [(self._prefix + key, max(left, 1)) for key, left in rows] or _OK
 
     def _check(self) -> None:
         """Raises `StoreError` for a Redis that would forget nonces when its memory is full: all of them have a time to live."""
