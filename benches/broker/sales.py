@@ -10,12 +10,14 @@ import tempfile
 BINARIES, PLACE, ROWS = sys.argv[1:]
 ROUNDS, VISAS = 3, 8000
 TOKEN = "0123456789abcdef0123456789abcdef"
+# A server has one core, the load the other.
+SERVER, LOAD = (["taskset", "--cpu-list", core] for core in ("0", "1"))
 ENVIRONMENT = {"PATH": os.environ["PATH"], "IMAGXP_BROKER_ADMIN_TOKEN": TOKEN}
 
 
 def load(url, server, kind):
     """One round: COUNT visas on 16 connections."""
-    command = [f"{BINARIES}/examples/load", url, str(server.pid), str(VISAS), kind]
+    command = [*LOAD, f"{BINARIES}/examples/load", url, str(server.pid), str(VISAS), kind]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"load {kind}: {done.stderr}")
@@ -25,7 +27,7 @@ def load(url, server, kind):
 def express():
     environment = {name: os.environ[name] for name in ("PATH", "NODE_OPTIONS") if name in os.environ}
     environment["NODE_ENV"] = "production"
-    server = subprocess.Popen(["node", "server.mjs"], cwd=PLACE, env=environment, stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen([*SERVER, "node", "server.mjs"], cwd=PLACE, env=environment, stdout=subprocess.PIPE, text=True)
     return server, f"http://localhost:{int(server.stdout.readline())}", "plain"
 
 
@@ -33,7 +35,7 @@ def broker(folder, database):
     config = os.path.join(folder, "broker.toml")
     with open(config, "w", encoding="ascii") as file:
         file.write("rate_per_client = 0\nrate_per_agent = 0\n")
-    command = [f"{BINARIES}/imagxp-broker", "--dev", "--listen", "127.0.0.1:0", "--config", config, "--database", database,
+    command = [*SERVER, f"{BINARIES}/imagxp-broker", "--dev", "--listen", "127.0.0.1:0", "--config", config, "--database", database,
                "--log-level", "warn"]
     server = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
     for line in server.stdout:

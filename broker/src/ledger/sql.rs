@@ -26,14 +26,12 @@ fn placeholders(first: usize, count: usize) -> String {
     (first..first + count).map(|number| format!("${number}")).collect::<Vec<_>>().join(",")
 }
 
-/// Pieces whose lengths are powers of two, the longest first: few texts of statements, which stay prepared.
-pub(super) fn pieces<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
-    std::iter::from_fn(move || {
-        let len = 1 << items.len().checked_ilog2()?;
-        let (piece, rest) = items.split_at(len);
-        items = rest;
-        Some(piece)
-    })
+/// Rows of one statement, at most: one for each of these lengths stays prepared.
+const ROWS: usize = 16;
+
+/// What is written by one statement each.
+pub(super) fn pieces<T>(items: &[T]) -> impl Iterator<Item = &[T]> {
+    items.chunks(ROWS)
 }
 
 /// Rows of `select` for which its last column is one of `keys`; `tail` is what follows. One statement, so that rows are
@@ -102,15 +100,6 @@ pub(super) async fn make_accounts(connection: &mut AnyConnection, mut accounts: 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn powers_of_two() {
-        let items: Vec<_> = (0..37).collect();
-        let lengths: Vec<_> = pieces(&items).map(<[i32]>::len).collect();
-        assert_eq!(lengths, [32, 4, 1]);
-        assert_eq!(pieces(&items).flatten().count(), 37);
-        assert_eq!(pieces::<i32>(&[]).count(), 0);
-    }
 
     #[test]
     fn numbered() {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use sqlx::{AnyConnection, Executor as _};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::charge::{self, Asked, Charge, Reversal};
@@ -43,6 +44,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub(super) struct Writer {
     database: Database,
     connection: Option<AnyConnection>,
+    /// Where the sales are waited for.
+    askers: Handle,
 }
 
 /// Runs the writer on a thread of its own; the receiver tells when it has ended.
@@ -57,8 +60,9 @@ pub(super) fn spawn(writer: Writer, queue: mpsc::Receiver<Work>) -> std::io::Res
 }
 
 impl Writer {
+    /// To be made on the runtime of those who ask.
     pub(super) fn new(database: Database) -> Self {
-        Self { database, connection: None }
+        Self { database, connection: None, askers: Handle::current() }
     }
 
     /// Until every handle is dropped and the queue is empty.
@@ -84,12 +88,16 @@ impl Writer {
             return;
         }
         let (sales, answers): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
-        match self.transact(async |connection, database| sale::sell(connection, database, &sales).await).await {
-            Ok(sold) => answers.into_iter().zip(sold).for_each(|(answer, sold)| drop(answer.send(Ok(sold)))),
-            Err(Unavailable(why)) => {
-                answers.into_iter().for_each(|answer| drop(answer.send(Err(Unavailable(why.clone())))));
+        let sold = self.transact(async |connection, database| sale::sell(connection, database, &sales).await).await;
+        // All are told over there: to wake each of them from here would take a system call each.
+        self.askers.spawn(async move {
+            match sold {
+                Ok(sold) => answers.into_iter().zip(sold).for_each(|(answer, sold)| drop(answer.send(Ok(sold)))),
+                Err(Unavailable(why)) => {
+                    answers.into_iter().for_each(|answer| drop(answer.send(Err(Unavailable(why.clone())))));
+                }
             }
-        }
+        });
     }
 
     async fn single(&mut self, work: Work) {
