@@ -33,7 +33,7 @@ http {{
     scgi_temp_path {folder}/t5; default_type text/plain;
     include {folder}/imagxp_http.conf;
     resolver 127.0.0.1:{dns} ipv6=off;
-    imagxp_zone name=replay size=32m; imagxp_keys 4096 tables=128x64k; imagxp_allow_address 127.0.0.0/8;
+    imagxp_zone name=replay size=32m; imagxp_keys 4096 tables=128x64k; imagxp_trial_address 127.0.0.0/8;
     imagxp_audience {origin};
     server {{
         listen 127.0.0.1:{port};

@@ -72,6 +72,7 @@ typedef struct {
     ngx_uint_t                    issuers;
     ngx_http_imagxp_limit_t       fail_limit;
     ngx_array_t                  *allow;           /* of ngx_cidr_t */
+    ngx_array_t                  *trial;
     ngx_array_t                  *deny;            /* of ngx_cidr_t */
     imagxp_key                   *key;             /* the publisher's */
     ngx_path_t                   *evidence;

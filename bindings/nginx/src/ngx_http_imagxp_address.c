@@ -11,8 +11,8 @@
 static void ngx_http_imagxp_resolve_handler(ngx_resolver_ctx_t *rctx);
 static ngx_int_t ngx_http_imagxp_choose(ngx_http_imagxp_flight_t *flight,
     ngx_resolver_ctx_t *rctx);
-static ngx_int_t ngx_http_imagxp_may_connect(ngx_http_request_t *r,
-    struct sockaddr *sa);
+static ngx_int_t ngx_http_imagxp_may_connect(
+    ngx_http_imagxp_flight_t *flight, struct sockaddr *sa);
 static ngx_uint_t ngx_http_imagxp_denied(struct sockaddr *sa,
     ngx_array_t *deny);
 static ngx_uint_t ngx_http_imagxp_crowded(ngx_http_imagxp_flight_t *flight,
@@ -59,9 +59,9 @@ ngx_http_imagxp_set_address(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                                &value[i]);
         }
 
-        if (cmd->offset == offsetof(ngx_http_imagxp_main_conf_t, allow)) {
+        if (cmd->offset == offsetof(ngx_http_imagxp_main_conf_t, trial)) {
             ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                               "\"imagxp_allow_address %V\": any agent's name "
+                               "\"imagxp_trial_address %V\": any agent's name "
                                "may make this server connect there; "
                                "for trials only", &value[i]);
         }
@@ -195,7 +195,7 @@ ngx_http_imagxp_choose(ngx_http_imagxp_flight_t *flight,
 
         sa = rctx->addrs[i].sockaddr;
 
-        if (ngx_http_imagxp_may_connect(r, sa) != NGX_OK) {
+        if (ngx_http_imagxp_may_connect(flight, sa) != NGX_OK) {
             text.data = buf;
             text.len = ngx_sock_ntop(sa, rctx->addrs[i].socklen, buf,
                                      NGX_SOCKADDR_STRLEN, 0);
@@ -242,18 +242,28 @@ ngx_http_imagxp_choose(ngx_http_imagxp_flight_t *flight,
 
 
 static ngx_int_t
-ngx_http_imagxp_may_connect(ngx_http_request_t *r, struct sockaddr *sa)
+ngx_http_imagxp_may_connect(ngx_http_imagxp_flight_t *flight,
+    struct sockaddr *sa)
 {
     imagxp_status                 status;
     ngx_http_imagxp_main_conf_t  *imcf;
 
-    imcf = ngx_http_get_module_main_conf(r, ngx_http_imagxp_module);
+    imcf = ngx_http_get_module_main_conf(flight->request,
+                                         ngx_http_imagxp_module);
 
     if (imcf->deny && ngx_http_imagxp_denied(sa, imcf->deny)) {
         return NGX_DECLINED;
     }
 
-    if (imcf->allow && ngx_cidr_match(sa, imcf->allow) == NGX_OK) {
+    if (imcf->trial && ngx_cidr_match(sa, imcf->trial) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    /* where the operator's own URLs may lead, a stranger's name may not */
+
+    if (flight->configured && imcf->allow
+        && ngx_cidr_match(sa, imcf->allow) == NGX_OK)
+    {
         return NGX_OK;
     }
 

@@ -22,6 +22,7 @@ ngx_http_imagxp_create_main_conf(ngx_conf_t *cf)
      *
      *     imcf->keys = { 0, 0, 0, 0 };
      *     imcf->allow = NULL;
+     *     imcf->trial = NULL;
      *     imcf->deny = NULL;
      *     imcf->enabled = 0;
      */

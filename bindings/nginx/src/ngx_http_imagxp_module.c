@@ -142,6 +142,13 @@ static ngx_command_t  ngx_http_imagxp_commands[] = {
       offsetof(ngx_http_imagxp_main_conf_t, allow),
       NULL },
 
+    { ngx_string("imagxp_trial_address"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_imagxp_set_address,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_imagxp_main_conf_t, trial),
+      NULL },
+
     { ngx_string("imagxp_deny_address"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
       ngx_http_imagxp_set_address,

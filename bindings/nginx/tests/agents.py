@@ -126,12 +126,13 @@ class Agents:
 
     def __init__(self, folder):
         self.authority = Authority(folder)
-        self.address, self.wrong = free_address(), free_address()
+        self.address, self.wrong, self.inside = free_address(), free_address(), free_address()
         self.seen = collections.defaultdict(list)
         self.answers = {}
         self.servers = [self.serve(self.address, self.authority.issue(f"*.{ZONE}")),
+                        self.serve(self.inside, self.authority.issue(f"inside.{ZONE}")),
                         self.serve(self.wrong, self.authority.issue("somebody-else.example.net"))]
-        self.dns = NameServer(self.address, {"wrong": self.wrong, "nat64": "64:ff9b::7f00:1", "closed": free_address()})
+        self.dns = NameServer(self.address, {"wrong": self.wrong, "inside": self.inside, "nat64": "64:ff9b::7f00:1", "closed": free_address()})
         self.names = itertools.count(1)
 
     def serve(self, address, files):

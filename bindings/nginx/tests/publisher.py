@@ -64,7 +64,7 @@ class Nginx:
         self.settings = {
             "load": os.environ.get("NGINX_LOAD", ""), "workers": 2, "main": "", "http": "", "server": "", "mode": "on",
             "zone": "4m", "keys": "256 tables=8x8k", "audience": ORIGIN, "policy": POLICY,
-            "allow": "imagxp_allow_address 127.0.0.0/8;"}
+            "allow": "imagxp_trial_address 127.0.0.0/8;"}
         (folder / "html").mkdir()
         (folder / "html" / "a").write_text("the page\n")
         (folder / "html" / "index.html").write_text("the index\n")

@@ -67,13 +67,13 @@ def test_addresses_are_judged(start, agents):
     assert code(site, agent) == UNAVAILABLE
     assert agents.fetches(agent) == 0
     assert "to which a verifier must not connect" in site.log()
-    denied = start(allow="imagxp_allow_address 127.0.0.0/8; imagxp_deny_address 127.0.0.0/8;")
+    denied = start(allow="imagxp_trial_address 127.0.0.0/8; imagxp_deny_address 127.0.0.0/8;")
     assert code(denied, agent) == UNAVAILABLE and agents.fetches(agent) == 0
 
 
 def test_a_denied_address_is_denied_in_its_other_form(start, agents):
     """NAT64: nginx hands the packet to a gateway, and the gateway to 127.0.0.1."""
-    site = start(allow="imagxp_allow_address 127.0.0.0/8 ::/0; imagxp_deny_address 127.0.0.1;",
+    site = start(allow="imagxp_trial_address 127.0.0.0/8 ::/0; imagxp_deny_address 127.0.0.1;",
                  server=f"resolver 127.0.0.1:{agents.dns.port} valid=1s;")
     assert code(site, agents.agent("nat64")) == UNAVAILABLE
     assert '"nat64.bots.example.com" resolves to 64:ff9b::7f00:1, to which a verifier must not connect' in site.log()
@@ -137,7 +137,7 @@ def test_other_answers(site, agents):
 
 def test_failures_take_alike(start, agents):
     """A refused address, a port that is closed, a name that is not there, a 404: the clock tells no difference."""
-    site = start(allow="imagxp_allow_address 127.0.0.0/8; imagxp_deny_address %s/32;" % agents.wrong)
+    site = start(allow="imagxp_trial_address 127.0.0.0/8; imagxp_deny_address %s/32;" % agents.wrong)
     gone = agents.agent()
     del agents.answers[gone.agent_id]
 

@@ -63,6 +63,19 @@ def test_visas(start, agents, broker):
     assert paid(site, agent, visa[:-4] + "AAAA").status == 403
 
 
+def test_a_broker_inside(start, agents, broker):
+    """Where the operator's own URL may lead, no agent's name may."""
+    inside = f"https://inside.{ZONE}"
+    site = start(policy=POLICY % "", server=f"imagxp_broker {inside};",
+                 allow=f"imagxp_trial_address {agents.address}; imagxp_allow_address {agents.inside};")
+    agents.answers[f"inside.{ZONE}"] = agents.answers[f"broker.{ZONE}"]
+    agent = agents.agent()
+    assert paid(site, agent, broker.visa(agent, issuer=inside)).code == "OK"
+    seen = len(agents.seen[f"inside.{ZONE}"])
+    assert site.visit(agents.agent("inside")).code == "IDENTITY_UNVERIFIED"
+    assert len(agents.seen[f"inside.{ZONE}"]) == seen
+
+
 def test_single_use(start, agents, broker):
     site = start(policy=POLICY % ',"visa_single_use":true', workers=2, server=f"imagxp_broker {BROKER};")
     agent = agents.agent()

@@ -185,7 +185,7 @@ def test_http2(site, agents):
     ({"keys": "4096 tables=8x7k"}, "invalid parameter"),
     ({"zone": "4k"}, "invalid zone size"),
     ({"http": "imagxp_fail_limit fast;"}, "invalid limit"),
-    ({"allow": "imagxp_allow_address loopback;"}, "invalid address range"),
+    ({"allow": "imagxp_trial_address loopback;"}, "invalid address range"),
     ({"server": "imagxp_zone name=another;"}, "zero size"),
 ])
 def test_configurations_that_are_refused(start, settings, complaint):
