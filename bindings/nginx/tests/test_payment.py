@@ -72,7 +72,7 @@ def test_a_broker_inside(start, agents, broker):
     agent = agents.agent()
     assert paid(site, agent, broker.visa(agent, issuer=inside)).code == "OK"
     seen = len(agents.seen[f"inside.{ZONE}"])
-    assert site.visit(agents.agent("inside")).code == "IDENTITY_UNVERIFIED"
+    assert site.visit(agents.agent("inside")).code == "MANIFEST_UNAVAILABLE"
     assert len(agents.seen[f"inside.{ZONE}"]) == seen
 
 
