@@ -115,7 +115,8 @@ impl Error {
     /// sent, so a host charges its client for it (threats.md section 5).
     #[must_use]
     pub const fn is_behind_signature(self) -> bool {
-        matches!(self, Self::KeyInvalid | Self::SignatureInvalid) || is_behind_identity(self)
+        // A document is wanted only where the signature is good.
+        matches!(self, Self::KeyInvalid | Self::SignatureInvalid | Self::IdentityPending) || is_behind_identity(self)
     }
 }
 

@@ -83,11 +83,7 @@ ngx_http_imagxp_charge_client(ngx_http_request_t *r,
         return;
     }
 
-    /* a document is wanted only where the signature is good */
-
-    if (ctx->needs || ctx->status == IMAGXP_IDENTITY_PENDING
-        || imagxp_status_is_behind_signature(ctx->status))
-    {
+    if (ctx->needs || imagxp_status_is_behind_signature(ctx->status)) {
         imcf = ngx_http_get_module_main_conf(r, ngx_http_imagxp_module);
         ngx_http_imagxp_budget_fail(r, &imcf->fail_limit);
     }
