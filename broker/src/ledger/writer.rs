@@ -92,53 +92,51 @@ impl Writer {
         // All are told over there: to wake each of them from here would take a system call each.
         self.askers.spawn(async move {
             match sold {
-                Ok(sold) => answers.into_iter().zip(sold).for_each(|(answer, sold)| drop(answer.send(Ok(sold)))),
+                Ok(sold) => answers.into_iter().zip(sold).for_each(|(answer, sold)| reply(answer, Ok(sold))),
                 Err(Unavailable(why)) => {
-                    answers.into_iter().for_each(|answer| drop(answer.send(Err(Unavailable(why.clone())))));
+                    answers.into_iter().for_each(|answer| reply(answer, Err(Unavailable(why.clone()))));
                 }
             }
         });
     }
 
     async fn single(&mut self, work: Work) {
-        // Whoever has gone away does not want the answer; the work is done all the same.
         match work {
             Work::Sell(sale, answer) => self.sell(vec![(sale, answer)]).await,
             Work::SellCharged(sale, answer) => {
-                let _ = answer.send(self.transact(async |c, _| sale::sell_charged(c, &sale).await).await);
+                reply(answer, self.transact(async |c, _| sale::sell_charged(c, &sale).await).await);
             }
             Work::OpenCharge(charge, asker, answer) => {
-                let _ = answer.send(self.transact(async |c, _| charge::open(c, &charge, &asker).await).await);
+                reply(answer, self.transact(async |c, _| charge::open(c, &charge, &asker).await).await);
             }
             Work::CloseCharge(jti, reversing, answer) => {
-                let _ = answer.send(self.transact(async |c, _| charge::close(c, &jti, reversing).await).await);
+                reply(answer, self.transact(async |c, _| charge::close(c, &jti, reversing).await).await);
             }
             Work::OverdueCharges(before_s, now_s, answer) => {
-                let _ = answer.send(self.transact(async |c, _| charge::overdue(c, before_s, now_s).await).await);
+                reply(answer, self.transact(async |c, _| charge::overdue(c, before_s, now_s).await).await);
             }
             Work::ChargeReversed(jti, answer) => {
-                let _ = answer.send(self.transact(async |c, _| charge::reversed(c, &jti).await).await);
+                reply(answer, self.transact(async |c, _| charge::reversed(c, &jti).await).await);
             }
             Work::PostponeReversal(jti, next_s, answer) => {
-                let _ = answer.send(self.transact(async |c, _| charge::postpone(c, &jti, next_s).await).await);
+                reply(answer, self.transact(async |c, _| charge::postpone(c, &jti, next_s).await).await);
             }
             Work::Settle(word, answer) => {
-                let _ = answer.send(self.transact(async |c, database| settle::settle(c, database, &word).await).await);
+                reply(answer, self.transact(async |c, database| settle::settle(c, database, &word).await).await);
             }
             Work::ReleaseDue(now_s, answer) => {
-                let _ =
-                    answer.send(self.transact(async |c, database| settle::release_due(c, database, now_s).await).await);
+                reply(answer, self.transact(async |c, database| settle::release_due(c, database, now_s).await).await);
             }
             Work::Fund(transfer, answer) => {
-                let _ = answer.send(self.transact(async |c, database| fund::book(c, database, &transfer).await).await);
+                reply(answer, self.transact(async |c, database| fund::book(c, database, &transfer).await).await);
             }
             Work::Claim(development, answer) => {
-                let _ = answer.send(self.transact(async |c, _| purpose::claim(c, development).await).await);
+                reply(answer, self.transact(async |c, _| purpose::claim(c, development).await).await);
             }
             // Whoever has stopped waiting has seen enough: nothing piles up while the database is away.
             Work::Ping(answer) if answer.is_closed() => {}
             Work::Ping(answer) => {
-                let _ = answer.send(self.transact(async |c, _| c.execute("SELECT 1").await.map(drop)).await);
+                reply(answer, self.transact(async |c, _| c.execute("SELECT 1").await.map(drop)).await);
             }
         }
     }
@@ -190,6 +188,11 @@ impl Writer {
             }
         }
     }
+}
+
+/// Whoever has gone away does not want the answer; the work is done all the same.
+fn reply<T>(answer: Answer<T>, booked: Booked<T>) {
+    let _ = answer.send(booked);
 }
 
 /// Whether the same transaction may well succeed a moment later.

@@ -38,15 +38,36 @@ impl Operator {
         let headers = [(AUTHORIZATION.as_str(), self.bearer()?)];
         self.broker.send(Method::GET, &target, &headers, String::new())?.good()
     }
+}
 
-    /// A payment, once: whatever happens, the same key is the same payment.
-    fn pay(&self, path: &str, whose: &str, name: &str, amount: Micros, key: Option<&str>) -> Result<Value, Failure> {
-        let target = self.broker.page_inside(path)?;
-        let key = random::name_or(key)?;
+/// A payment, once: whatever happens, the same key is the same payment.
+#[derive(Args)]
+struct Payment {
+    /// How much
+    #[arg(value_parser = amount)]
+    amount: Micros,
+    /// The payment's own name, such as an invoice's number: the same is booked once [default: random]
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    #[command(flatten)]
+    operator: Operator,
+}
+
+impl Payment {
+    /// `whose` is the body's member for `name`; `left` the answer's member that is shown, under its `title`.
+    fn book(&self, path: &str, whose: &str, name: &str, (title, left): (&str, &str)) -> Outcome {
+        let Operator { broker, json } = &self.operator;
+        let target = broker.page_inside(path)?;
+        let key = random::name_or(self.idempotency_key.as_deref())?;
         print::remark(&format!("idempotency key: {key}"));
-        let headers = [(AUTHORIZATION.as_str(), self.bearer()?), ("idempotency-key", key)];
-        let body = format!("{{\"{whose}\":{},\"amount\":{}}}", Value::from(name), imagxp::money::decimal(amount));
-        self.broker.send(Method::POST, &target, &headers, body)?.good()
+        let headers = [(AUTHORIZATION.as_str(), self.operator.bearer()?), ("idempotency-key", key)];
+        let amount = imagxp::money::decimal(self.amount);
+        let body = format!("{{\"{whose}\":{},\"amount\":{amount}}}", Value::from(name));
+        let booked = broker.send(Method::POST, &target, &headers, body)?.good()?;
+        errand::finish(&booked, *json, |booked| {
+            print::row(whose, text(booked, whose))?;
+            print::row(title, text(booked, left))
+        })
     }
 }
 
@@ -58,24 +79,13 @@ Example:
 pub(super) struct Credit {
     /// The agent
     agent: String,
-    /// How much
-    #[arg(value_parser = amount)]
-    amount: Micros,
-    /// The payment's own name, such as an invoice's number: the same is booked once [default: random]
-    #[arg(long, value_name = "KEY")]
-    idempotency_key: Option<String>,
     #[command(flatten)]
-    operator: Operator,
+    payment: Payment,
 }
 
 impl Credit {
     pub(super) fn run(self) -> Outcome {
-        let key = self.idempotency_key.as_deref();
-        let booked = self.operator.pay("/admin/credit", "agent", &self.agent, self.amount, key)?;
-        errand::finish(&booked, self.operator.json, |booked| {
-            print::row("agent", text(booked, "agent"))?;
-            print::row("balance", text(booked, "balance"))
-        })
+        self.payment.book("/admin/credit", "agent", &self.agent, ("balance", "balance"))
     }
 }
 
@@ -87,24 +97,13 @@ Example:
 pub(super) struct Payout {
     /// The publisher
     publisher: String,
-    /// How much
-    #[arg(value_parser = amount)]
-    amount: Micros,
-    /// The payment's own name: the same is booked once [default: random]
-    #[arg(long, value_name = "KEY")]
-    idempotency_key: Option<String>,
     #[command(flatten)]
-    operator: Operator,
+    payment: Payment,
 }
 
 impl Payout {
     pub(super) fn run(self) -> Outcome {
-        let key = self.idempotency_key.as_deref();
-        let booked = self.operator.pay("/admin/payout", "publisher", &self.publisher, self.amount, key)?;
-        errand::finish(&booked, self.operator.json, |booked| {
-            print::row("publisher", text(booked, "publisher"))?;
-            print::row("still payable", text(booked, "payable"))
-        })
+        self.payment.book("/admin/payout", "publisher", &self.publisher, ("still payable", "payable"))
     }
 }
 
