@@ -1439,7 +1439,8 @@ imagxp_status imagxp_status_public(imagxp_status status);
 
 /*
  * 1 if a key or a signature was checked before this was found, else 0: such a message costs as much
- * each time that it is sent, so charge its client for it.
+ * each time that it is sent, so charge its client for it. 0 for what this site alone is to blame
+ * for: a restart, a store that is full or down.
  */
 int32_t imagxp_status_is_behind_signature(imagxp_status status);
 

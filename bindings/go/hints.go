@@ -68,7 +68,7 @@ func (p *Publisher) fetch(ctx context.Context, document abi.Document, who cause)
 		MaxLen: document.MaxLen, Client: who.client, Known: who.known}
 	begun := time.Now()
 	answer, err := p.config.Fetcher.Fetch(ctx, need)
-	if err == nil && !need.Configured && answer.Outcome != Found {
+	if err == nil && !need.Configured && !need.Known && answer.Outcome != Found {
 		p.pause(ctx, time.Until(begun.Add(failureTime)))
 	}
 	if err != nil { // not now: it says nothing about the document, so it must not be supplied

@@ -112,11 +112,16 @@ impl Hints<'_> {
 
 impl Error {
     /// Whether a key or a signature was checked before this was found: such a message costs as much each time that it is
-    /// sent, so a host charges its client for it (threats.md section 5).
+    /// sent, so a host charges its client for it (threats.md section 5). Not what this site alone is to blame for: a
+    /// restart, a store that is full or does not answer.
     #[must_use]
     pub const fn is_behind_signature(self) -> bool {
-        // A document is wanted only where the signature is good.
-        matches!(self, Self::KeyInvalid | Self::SignatureInvalid | Self::IdentityPending) || is_behind_identity(self)
+        match self {
+            Self::RestartGuard | Self::ReplayCacheFull | Self::ReplayStoreDown => false,
+            // A document is wanted only where the signature is good.
+            Self::KeyInvalid | Self::SignatureInvalid | Self::IdentityPending => true,
+            _ => is_behind_identity(self),
+        }
     }
 }
 

@@ -104,7 +104,7 @@ pub extern "C" fn imagxp_status_public(status: imagxp_status) -> imagxp_status {
 }
 
 /// 1 if a key or a signature was checked before this was found, else 0: such a message costs as much each time that it is
-/// sent, so charge its client for it.
+/// sent, so charge its client for it. 0 for what this site alone is to blame for: a restart, a store that is full or down.
 #[unsafe(no_mangle)]
 pub extern "C" fn imagxp_status_is_behind_signature(status: imagxp_status) -> i32 {
     Error::from_number(status).is_some_and(Error::is_behind_signature).into()

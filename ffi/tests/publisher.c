@@ -262,6 +262,7 @@ static void numbers(void)
     CHECK(imagxp_status_public(IMAGXP_KEY_MISMATCH) == IMAGXP_IDENTITY_UNVERIFIED);
     CHECK(imagxp_status_is_behind_signature(IMAGXP_REPLAY_DETECTED) == 1);
     CHECK(imagxp_status_is_behind_signature(IMAGXP_IDENTITY_PENDING) == 1);
+    CHECK(imagxp_status_is_behind_signature(IMAGXP_REPLAY_STORE_DOWN) == 0);
     CHECK(imagxp_status_is_behind_signature(IMAGXP_TIMESTAMP_STALE) == 0 && imagxp_status_is_behind_signature(7) == 0);
     CHECK(imagxp_status_public(IMAGXP_BUSY) == IMAGXP_BUSY && imagxp_status_retry_after_s(IMAGXP_BUSY) == 2);
     CHECK(imagxp_status_retry_after_s(IMAGXP_OK) == 0);

@@ -15,6 +15,8 @@ static ngx_int_t ngx_http_imagxp_may_connect(
     ngx_http_imagxp_flight_t *flight, struct sockaddr *sa);
 static ngx_uint_t ngx_http_imagxp_denied(struct sockaddr *sa,
     ngx_array_t *deny);
+static ngx_uint_t ngx_http_imagxp_inside(struct sockaddr *sa,
+    struct in_addr *inside);
 static ngx_uint_t ngx_http_imagxp_crowded(ngx_http_imagxp_flight_t *flight,
     struct sockaddr *sa);
 
@@ -289,23 +291,32 @@ ngx_http_imagxp_may_connect(ngx_http_imagxp_flight_t *flight,
 }
 
 
-/* an IPv4 address is reached by its NAT64 form, too: RFC 6052, section 2.1 */
-
 static ngx_uint_t
 ngx_http_imagxp_denied(struct sockaddr *sa, ngx_array_t *deny)
 {
-#if (NGX_HAVE_INET6)
-    u_char              *p;
     struct sockaddr_in   sin;
-
-    static u_char        nat64[12] = { 0x00, 0x64, 0xff, 0x9b };
-#endif
 
     if (ngx_cidr_match(sa, deny) == NGX_OK) {
         return 1;
     }
 
+    ngx_memzero(&sin, sizeof(struct sockaddr_in));
+    sin.sin_family = AF_INET;
+
+    return ngx_http_imagxp_inside(sa, &sin.sin_addr)
+           && ngx_cidr_match((struct sockaddr *) &sin, deny) == NGX_OK;
+}
+
+
+/* an IPv4 address is reached by its NAT64 form, too: RFC 6052, section 2.1 */
+
+static ngx_uint_t
+ngx_http_imagxp_inside(struct sockaddr *sa, struct in_addr *inside)
+{
 #if (NGX_HAVE_INET6)
+    u_char         *p;
+
+    static u_char   nat64[12] = { 0x00, 0x64, 0xff, 0x9b };
 
     if (sa->sa_family != AF_INET6) {
         return 0;
@@ -317,16 +328,11 @@ ngx_http_imagxp_denied(struct sockaddr *sa, ngx_array_t *deny)
         return 0;
     }
 
-    ngx_memzero(&sin, sizeof(struct sockaddr_in));
-    sin.sin_family = AF_INET;
-    ngx_memcpy(&sin.sin_addr, p + sizeof(nat64), 4);
+    ngx_memcpy(inside, p + sizeof(nat64), 4);
 
-    return ngx_cidr_match((struct sockaddr *) &sin, deny) == NGX_OK;
-
+    return 1;
 #else
-
     return 0;
-
 #endif
 }
 
@@ -338,16 +344,19 @@ ngx_http_imagxp_crowded(ngx_http_imagxp_flight_t *flight, struct sockaddr *sa)
 {
     ngx_uint_t                 n;
     ngx_queue_t               *q, *flights;
+    struct in_addr             inside;
     ngx_http_imagxp_flight_t  *other;
 
+    if (ngx_http_imagxp_inside(sa, &inside)) {
+        ngx_memcpy(flight->net, &inside, 3);
+
 #if (NGX_HAVE_INET6)
-    if (sa->sa_family == AF_INET6) {
+    } else if (sa->sa_family == AF_INET6) {
         ngx_memcpy(flight->net,
                    ((struct sockaddr_in6 *) sa)->sin6_addr.s6_addr, 6);
-
-    } else
 #endif
-    {
+
+    } else {
         ngx_memcpy(flight->net, &((struct sockaddr_in *) sa)->sin_addr, 3);
     }
 

@@ -35,8 +35,9 @@ def test_one_private_address_condemns_the_name(address):
 
 
 def test_ranges_of_the_operator():
-    for address in (PUBLIC, f"64:ff9b::{PUBLIC}"):
-        denying = Fetcher(denied=["8.8.8.0/24"], resolve=lambda name, timeout, address=address: [address])
+    nat64 = f"64:ff9b::{PUBLIC}"
+    for address, denied in ((PUBLIC, "8.8.8.0/24"), (nat64, "8.8.8.0/24"), (nat64, "64:ff9b::/96")):
+        denying = Fetcher(denied=[denied], resolve=lambda name, timeout, address=address: [address])
         assert "not a public address" in reason(denying.get(manifest("bot.example.com")))
     allowing = Fetcher(allowed=["127.0.0.0/8"], resolve=lambda name, timeout: ["127.0.0.1"])
     strangers = manifest("bot.example.com")

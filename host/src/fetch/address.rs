@@ -15,10 +15,10 @@ pub struct Range {
 }
 
 impl Range {
-    /// Whether the address is one of the range. An IPv4 address written as IPv6, mapped or for NAT64, is the IPv4 address.
+    /// Whether the address is one of the range. An IPv4 address written as IPv6, mapped or for NAT64, is the IPv4 address, too.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        prefix(plain(address), self.bits) == prefix(self.base, self.bits)
+        [plain(address), address].into_iter().any(|address| prefix(address, self.bits) == prefix(self.base, self.bits))
     }
 }
 
@@ -116,6 +116,7 @@ mod tests {
     fn ranges() {
         assert!(range("10.0.0.0/8").contains(ip("10.255.0.1")));
         assert!(range("168.63.129.16").contains(ip("64:ff9b::a83f:8110")), "as NAT64 has it");
+        assert!(range("64:ff9b::/96").contains(ip("64:ff9b::808:808")) && range("::/0").contains(ip("64:ff9b::1")));
         assert!(range("10.0.0.0/8").contains(ip("::ffff:10.1.2.3")));
         assert!(!range("10.0.0.0/8").contains(ip("11.0.0.1")));
         assert!(range("168.63.129.16").contains(ip("168.63.129.16")));

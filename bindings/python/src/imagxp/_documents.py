@@ -94,7 +94,7 @@ class Documents:
             if flight is None:
                 if not wanted.configured:
                     self._fetcher.budget.begin(client, known=generation is None)
-                flight = self._flights[wanted.url] = self._pool().submit(self._fly, wanted)
+                flight = self._flights[wanted.url] = self._pool().submit(self._fly, wanted, generation is None)
             return flight
 
     def _pool(self) -> ThreadPoolExecutor:
@@ -103,12 +103,12 @@ class Documents:
             self._threads = ThreadPoolExecutor(self._fetcher.limits.fetches + 4, thread_name_prefix="imagxp")
         return self._threads
 
-    def _fly(self, wanted: Wanted) -> Optional[Landing]:
+    def _fly(self, wanted: Wanted, known: bool) -> Optional[Landing]:
         """It has landed once the cache has the document: who comes later finds it there. Raises `Pending`."""
         asked_ms, began = now_ms(), time.monotonic()
         try:
             fetched = self._fetcher.get(wanted)
-            if fetched.reason and not wanted.configured:
+            if fetched.reason and not wanted.configured and not known:
                 time.sleep(max(began + self._fetcher.limits.failure - time.monotonic(), 0))
             answered_ms = now_ms()
             # Recorded first: no decision may rest on a document that the evidence has not.

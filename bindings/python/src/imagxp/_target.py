@@ -78,9 +78,9 @@ def may_connect(address: Address, target: Target, denied: Sequence[Range], allow
     """`allowed` are the private addresses that the operator's own URLs may lead to."""
     if target.is_loopback:
         return address.is_loopback
-    inner = canonical(address)
-    if any(inner in network for network in denied):
+    forms = (address, canonical(address))
+    if any(form in network for form in forms for network in denied):
         return False
     if lib_gil.host_may_connect(address.packed, len(address.packed)) == _ffi.OK:
         return True
-    return any(inner in network for network in allowed)
+    return any(form in network for form in forms for network in allowed)

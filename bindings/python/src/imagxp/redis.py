@@ -91,13 +91,8 @@ class RedisStore:
         client = self._loops.get(loop)
         if client is None:
             retry = _no_retry(redis.asyncio.retry.Retry)
-            pool = redis.asyncio.BlockingConnectionPool.from_url(
-                self._url,
-                max_connections=_CONNECTIONS,
-                timeout=self._arguments["socket_connect_timeout"],
-                retry=retry,
-                **self._arguments,
-            )
+            waits = {"max_connections": _CONNECTIONS, "timeout": self._arguments["socket_connect_timeout"]}
+            pool = redis.asyncio.BlockingConnectionPool.from_url(self._url, **{**waits, **self._arguments, "retry": retry})
             client = redis.asyncio.Redis.from_pool(pool)
             self._loops[loop] = client
         return client
