@@ -355,7 +355,7 @@ fn secret_of(file: Option<&Path>, variable: &str) -> Result<Option<Zeroizing<Vec
     if let Some(text) = std::env::var_os(variable) {
         return Ok(Some(Zeroizing::new(text.into_encoded_bytes())));
     }
-    let text = file.map(secret::read).transpose()?.map(Zeroizing::new);
+    let text = file.map(secret::read).transpose()?;
     Ok(text.map(|text| Zeroizing::new(text.trim_ascii().to_vec())))
 }
 

@@ -178,7 +178,7 @@ impl KeyRing {
 
 fn read_entry(entry: &KeyEntry) -> Result<Key, Problem> {
     let shown = entry.file.display().to_string();
-    let text = Zeroizing::new(secret::read(&entry.file)?);
+    let text = secret::read(&entry.file)?;
     let pair = parse(&text, &shown)?;
     let kid = entry.kid.clone().unwrap_or_else(|| pair.public().kid().as_str().to_owned());
     let sign_from = match &entry.sign_from {

@@ -4,21 +4,26 @@ use std::fs::{File, Metadata};
 use std::io::Read as _;
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use crate::problem::Problem;
 
 /// No key and no token is longer.
 const SECRET_MAX: u64 = 16 * 1_024;
+/// A little more, in which the end of the file is found.
+const SECRET_ROOM: usize = 17 * 1_024;
 
 /// A file that only this user, and at most its group, can read, in a folder where nobody else can put another in its
 /// place. Symbolic links are followed: what counts is the file, and the folder that it is in.
 ///
 /// # Errors
 /// It cannot be read, others can read or change it, or it is another user's.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Problem> {
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let wrong = |error: std::io::Error| Problem::new(format!("{}: {error}", path.display()), mend(path, &error));
     let file = File::open(path).map_err(wrong)?;
     check(path, &file).map_err(wrong)??;
-    let mut bytes = Vec::new();
+    // With room for all: a vector that grows leaves what it held behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(SECRET_ROOM));
     file.take(SECRET_MAX).read_to_end(&mut bytes).map_err(wrong)?;
     Ok(bytes)
 }

@@ -5,9 +5,8 @@
 mod support;
 
 use http::StatusCode;
-use imagxp::feedback::{Feedback, Reason, sign};
 use imagxp::visa::{Holder, TokenStep, verify};
-use imagxp::{Answer, KeyCache, Policy, Shape, Signing, Sizes};
+use imagxp::{Answer, KeyCache, Policy, Shape, Sizes};
 use imagxp_broker::Broker;
 use imagxp_host::system;
 use serde_json::{Value, json};
@@ -155,18 +154,7 @@ async fn orders_that_cannot_be() {
 
 fn word(agent: &Agent, broker: &Broker, token: &str, score: u32, audience: Option<&str>) -> String {
     let visa = claims(token)["jti"].as_str().unwrap().to_owned();
-    let feedback = Feedback {
-        agent_id: &agent.name,
-        url: "https://nytimes.com/a",
-        score,
-        reason: Reason::SeoSpam,
-        audience: audience.unwrap_or(broker.url()),
-        jti: &format!("f-{score}"),
-        request: None,
-        visa: Some(&visa),
-    };
-    let mut out = [0; 2_048];
-    sign(&agent.key, &feedback, system::now(), Signing::default(), &mut out).unwrap().to_owned()
+    agent.word(audience.unwrap_or(broker.url()), "https://nytimes.com/a", &visa, score)
 }
 
 #[tokio::test]

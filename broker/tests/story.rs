@@ -8,9 +8,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use imagxp::Signing;
-use imagxp::feedback::{Feedback, Reason};
-use imagxp_host::system;
 use serde_json::{Value, json};
 use support::process::{Process, command, free_port};
 use support::{Agent, claims, post, sign};
@@ -48,20 +45,8 @@ impl Told {
     }
 
     async fn judge(&self, agent: &Agent, visa: &str, url: &str) -> (StatusCode, Value) {
-        let feedback = Feedback {
-            agent_id: &agent.name,
-            url,
-            score: 0,
-            reason: Reason::SeoSpam,
-            audience: &self.url,
-            jti: "f",
-            request: None,
-            visa: Some(visa),
-        };
-        let mut out = [0; 2_048];
-        let signed = imagxp::feedback::sign(&agent.key, &feedback, system::now(), Signing::default(), &mut out);
         let headers = agent.sign(&format!("{}/feedback", self.url));
-        post(self.address, "/feedback", &headers, signed.unwrap().to_owned()).await
+        post(self.address, "/feedback", &headers, agent.word(&self.url, url, visa, 0)).await
     }
 
     fn text(&self) -> String {

@@ -259,6 +259,22 @@ fn refusals() {
 }
 
 #[test]
+fn whom_a_refusal_costs_something() {
+    use Error::*;
+    for error in
+        [SignatureInvalid, KeyInvalid, IdentityPending, PurposeRefused, VisaRequired, JwtExpired, ReplayDetected]
+    {
+        assert!(error.is_behind_signature(), "{error}: the same message costs a verification each time");
+    }
+    for error in [HeadersPartial, TimestampStale, ResourceMismatch, KeyMismatch, IdentityRequired] {
+        assert!(!error.is_behind_signature(), "{error}: found by text, or by what the cache knew");
+    }
+    for error in [RestartGuard, ReplayCacheFull, ReplayStoreDown] {
+        assert!(!error.is_behind_signature(), "{error}: this site is to blame");
+    }
+}
+
+#[test]
 fn the_discovery_document() {
     let mut words = [0; Policy::WORDS];
     let json = r#"{"allowRAG":true,"strategy":"STRICT","price":0.001,"paymentPointer":"$wallet.example.com/p","window":120000,

@@ -210,6 +210,14 @@ def test_redis_without_blocking_the_loop(agent, redis_server):
     assert codes.count("OK") == 20 and codes.count("REPLAY_DETECTED") == 20
 
 
+def test_arguments_of_redis_are_its_users(agent, redis_server):
+    from imagxp.redis import RedisStore
+
+    url = f"redis://127.0.0.1:{redis_server.port}"
+    store = RedisStore(url, b"s" * 32, max_connections=1, socket_timeout=5, socket_connect_timeout=5)
+    assert asyncio.run(knowing(agent, store=store).acheck(visits(agent, 1)[0]))
+
+
 def test_redis_forgets_no_sooner_than_it_may(agent, redis_server):
     import redis
 

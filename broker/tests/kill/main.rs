@@ -22,8 +22,6 @@ use std::time::{Duration, Instant};
 
 use due::Due;
 use http::{Method, StatusCode};
-use imagxp::Signing;
-use imagxp::feedback::{Feedback, Reason, sign};
 use imagxp_host::system;
 use provider::{BROKEN, LATE, NO, Provider, TIMEOUT, YES};
 use serde_json::Value;
@@ -192,18 +190,7 @@ impl World {
 
     /// A score of 0.
     async fn judge(&self, agent: &Agent, publisher: &str, visa: &str) -> (StatusCode, Value) {
-        let feedback = Feedback {
-            agent_id: &agent.name,
-            url: &format!("https://{publisher}/a"),
-            score: 0,
-            reason: Reason::SeoSpam,
-            audience: &self.url,
-            jti: "f",
-            request: None,
-            visa: Some(visa),
-        };
-        let mut out = [0; 2_048];
-        let word = sign(&agent.key, &feedback, system::now(), Signing::default(), &mut out).unwrap().to_owned();
+        let word = agent.word(&self.url, &format!("https://{publisher}/a"), visa, 0);
         let headers = agent.sign(&format!("{}/feedback", self.url));
         self.insist(&("/feedback".to_owned(), headers, word)).await
     }

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
+use imagxp::feedback::{Feedback, Reason};
 use imagxp::{Claims, KeyPair, Manifest, Purpose, SignedHeaders, Signing, sign_request, write_manifest};
 use imagxp_broker::ledger::Location;
 use imagxp_broker::{Broker, Config};
@@ -113,6 +114,22 @@ impl Agent {
     /// The headers of a request with a nonce of its own.
     pub fn sign(&self, url: &str) -> Vec<(String, String)> {
         sign(&self.key, &self.name, url)
+    }
+
+    /// Signed feedback on a visa's page, `score` in millionths.
+    pub fn word(&self, audience: &str, url: &str, visa: &str, score: u32) -> String {
+        let feedback = Feedback {
+            agent_id: &self.name,
+            url,
+            score,
+            reason: Reason::SeoSpam,
+            audience,
+            jti: &format!("f-{score}"),
+            request: None,
+            visa: Some(visa),
+        };
+        let mut out = [0; 2_048];
+        imagxp::feedback::sign(&self.key, &feedback, system::now(), Signing::default(), &mut out).unwrap().to_owned()
     }
 
     /// Buys a visa: status and body.

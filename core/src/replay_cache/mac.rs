@@ -1,5 +1,6 @@
 //! HMAC-SHA-256 (RFC 2104) whose key was taken in once: the cache keeps the two states behind the key's blocks, so that
-//! a tag costs two blocks less.
+//! a tag costs two blocks less. Crate sha2 shows no state of its own, but the function that both are made of. Not
+//! ec/nonce.rs's: that one hides a private key, and is absent where crate p256 signs.
 
 use core::slice;
 
